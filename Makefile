@@ -1,0 +1,33 @@
+# Two commands: `make app` opens the page, `make test` runs every test. The plain commands behind both stand in the README.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+WORKERS ?= auto
+
+.PHONY: app test assets model examples benchmarks lint clean
+.DELETE_ON_ERROR:
+
+app: $(VENV)/app.installed
+	$(BIN)/python app.py
+
+test: $(VENV)/dev.installed lint
+	@tests/find_browser.sh >/dev/null || [ -z "$$CI" ]
+	CINEGLASS_BROWSER="$$(tests/find_browser.sh 2>/dev/null)" $(BIN)/python -m pytest -n $(WORKERS)
+
+lint: $(VENV)/dev.installed
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/app.installed: requirements.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install -q -r requirements.txt
+	@touch $@
+
+$(VENV)/dev.installed: requirements-dev.txt requirements.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install -q -r requirements-dev.txt
+	@touch $@ $(VENV)/app.installed
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Responses become findings: arrays in, arrays out."""

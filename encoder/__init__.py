@@ -1,0 +1,1 @@
+"""Numbers become responses: atlas, models, checkpoints, pipeline, training."""

@@ -1,0 +1,1 @@
+"""Simulated subjects and the training of the embedded model."""

@@ -1,0 +1,1 @@
+"""Jobs become pages: one file per panel."""

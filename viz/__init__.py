@@ -1,0 +1,1 @@
+"""Findings become pictures and files. Draws and writes; computes no science."""
