@@ -40,6 +40,8 @@ class Transcript:
         Where the times come from.
     edited : bool
         Whether a person changed it in the table.
+    edited_rows : tuple of int
+        Rows that a person changed, in order.
     notices : tuple of str
     """
 
@@ -51,6 +53,7 @@ class Transcript:
     language: str = ""
     timing: Timing = "none"
     edited: bool = False
+    edited_rows: tuple[int, ...] = ()
     notices: tuple[str, ...] = field(default=(), compare=False)
 
     @property
@@ -64,3 +67,8 @@ class Transcript:
         rows = zip(self.words_per_tr, self.onsets_per_tr, self.durations_per_tr, strict=True)
         flat = [Word(*word) for row in rows for word in zip(*row, strict=True)]
         return tuple(sorted(flat, key=lambda word: word.onset))
+
+    @property
+    def n_words(self) -> int:
+        """Number of words."""
+        return sum(len(row) for row in self.words_per_tr)
