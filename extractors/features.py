@@ -27,6 +27,8 @@ class Features(Mapping[str, np.ndarray]):
         Longest past, in seconds, that any extractor looked at.
     from_cache : frozenset of str
         Streams that were read from the cache and not computed.
+    warnings : tuple of str
+        Plain sentences about what went wrong without stopping the work, for example that nothing could be kept.
     """
 
     arrays: dict[str, np.ndarray]
@@ -34,6 +36,7 @@ class Features(Mapping[str, np.ndarray]):
     extractors: dict[str, str]
     window_s: float = 0.0
     from_cache: frozenset[str] = frozenset()
+    warnings: tuple[str, ...] = ()
 
     def __getitem__(self, stream: str) -> np.ndarray:
         return self.arrays[stream]

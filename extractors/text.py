@@ -114,7 +114,7 @@ def nats(words: list[str]) -> float | None:
 
 @lru_cache(maxsize=1)
 def _sentinel() -> int:
-    """What the model returns for a word it does not know; real log probabilities are far above (1.0001 is the base: -e/10000 nats)."""
+    """At or below this the model means "I do not know the word" (it returns -2**29); real log probabilities are far above."""
     return -(2**28)
 
 
@@ -123,8 +123,8 @@ def normalised(word: str) -> str:
     return word.lower().replace("’", "'").strip("\"'.,;:!?…()[]{}<>«»“”„‚‘*-–—_/\\|~ \t\n")
 
 
-def _rows_of_words(transcript: Transcript) -> list[list[tuple[str, float, float]]]:
-    """Per TR the normalised words with onset and duration; a row with text but no timed words spreads them over its TR."""
+def normalised_rows(transcript: Transcript) -> list[list[tuple[str, float, float]]]:
+    """Per TR the normalised words with onset and duration: all that the stream sees. A row with text but no timed words spreads them over its TR."""
     rows = []
     for k in range(transcript.n_trs):
         words = transcript.words_per_tr[k]
@@ -157,7 +157,7 @@ def _vectors(documents: list[list[str]], dim: int) -> np.ndarray:
 
 def _grams(words: list[str]) -> tuple[list[list[str]], list[list[str]]]:
     """Word n-grams (the word, and it with the word before) and letter n-grams (2 to 4, with word ends) of each word."""
-    pairs = [[word, f"{before} {word}"] for before, word in zip(["", *words[:-1]], words, strict=True)]
+    pairs = [[word, f"{before} {word}"] for before, word in zip(["", *words][: len(words)], words, strict=True)]
     letters = []
     for word in words:
         edged = f"<{word}>"
@@ -178,7 +178,7 @@ def text_features(transcript: Transcript) -> np.ndarray:
         Rows of silence hold zeros but for ``pause`` and the averages and contexts of what was said before.
     """
     n_trs = transcript.n_trs
-    rows = _rows_of_words(transcript)
+    rows = normalised_rows(transcript)
     flat = [entry for row in rows for entry in row]
     texts = [text for text, _, _ in flat]
     ends = np.array([onset + duration for _, onset, duration in flat])
