@@ -1,0 +1,91 @@
+"""The decoded pictures of an admitted film, one after the other.
+
+Decoding happens in a child process (:mod:`extractors.frames_worker`): a damaged film can end that process and nothing else, and pictures
+arrive while the caller works on the last one.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+from collections.abc import Iterator
+from subprocess import Popen
+
+import numpy as np
+
+from extractors.clip import Clip
+from extractors.errors import MediaError
+from extractors.worker_process import death_of, timed_out, worker
+from settings import get_settings
+
+STALL_S = 30.0
+"""A decoder that says nothing for so long is given up."""
+
+
+def iter_frames(clip: Clip, *, fps: float | None = None, size: tuple[int, int] | None = None) -> Iterator[tuple[float, np.ndarray]]:
+    """Decode the canonical film.
+
+    Parameters
+    ----------
+    clip : Clip
+        Film with a picture; without one nothing is yielded.
+    fps : float, optional
+        Pictures per second of film time. Picture ``k`` is what a viewer sees at ``k / fps``, for all ``k / fps < clip.duration``: the latest
+        picture shown by then, the first one before it begins, the last one when the sound goes on longer.
+        None yields the film's own pictures at their own times.
+    size : tuple of int, optional
+        (width, height) in pixels; each output pixel is the mean of the area it covers. None keeps the film's size.
+
+    Yields
+    ------
+    tuple of float and numpy.ndarray
+        Film time in seconds and RGB picture, uint8 [height, width, 3].
+
+    Raises
+    ------
+    MediaError
+        ``decode_failed``, ``decode_memory`` or ``decode_timeout``.
+    """
+    if not clip.has_video:
+        return
+    settings = get_settings()
+    width, height = size or (clip.width, clip.height)
+    job = {
+        "path": str(clip.path),
+        "fps": fps,
+        "width": int(width),
+        "height": int(height),
+        "duration": clip.duration,
+        "memory_mb": settings.gate_memory_mb,
+        "cpu_s": settings.gate_timeout_s * 4,
+    }
+    with worker("extractors.frames_worker", job) as process, selectors.DefaultSelector() as selector:
+        assert process.stdout is not None
+        selector.register(process.stdout, selectors.EVENT_READ)
+        head, picture_bytes = np.dtype("<f8").itemsize, width * height * 3
+        while True:
+            block = _read(process, selector, head + picture_bytes)
+            if block is None:
+                break
+            time_s = float(np.frombuffer(block, "<f8", count=1)[0])
+            yield time_s, np.frombuffer(block, np.uint8, offset=head).reshape(height, width, 3)
+        if process.wait() != 0:
+            raise death_of(process, settings.gate_timeout_s)
+
+
+def _read(process: Popen, selector: selectors.BaseSelector, size: int) -> bytearray | None:
+    """Exactly ``size`` bytes of the child's output; None at its end."""
+    assert process.stdout is not None
+    block, filled = bytearray(size), 0
+    view = memoryview(block)
+    descriptor = process.stdout.fileno()
+    while filled < size:
+        if not selector.select(STALL_S):
+            raise timed_out(STALL_S)
+        count = os.readv(descriptor, [view[filled:]])
+        if count == 0:
+            if filled:
+                raise MediaError("decode_failed", "The film broke off while it was read.", "Save it again as H.264 MP4.")
+            return None
+        filled += count
+    return block
