@@ -59,7 +59,8 @@ class FrontEnd:
     Attributes
     ----------
     mean, std : dict of str to float32 [dim]
-        Per stream, over the training clips; a constant feature has SD 1.
+        Per stream: the value that stands for zero (the training mean, or the stream at rest), and the spread around it over the training
+        clips; a constant feature has spread 1.
     kernels : float32 [copies, 21]
     extractors : dict of str to str
         Extractor ids these numbers belong to; features of another version are refused.
@@ -87,13 +88,18 @@ class FrontEnd:
         reduction: Mapping[str, np.ndarray] | None = None,
         copies: Sequence[str] = COPIES,
         clip: float = 6.0,
+        rest: Features | None = None,
     ) -> FrontEnd:
-        """Means and SDs over the rows of all ``clips`` in which a stream is present."""
+        """Means and SDs over the rows of all ``clips`` in which a stream is present.
+
+        With ``rest`` (streams of a still grey silent film; its last row counts) values are counted from there instead of from the mean, so
+        that an absent track, an empty one and the time before the film are one and the same zero.
+        """
         mean, std = {}, {}
         for stream in STREAMS:
             rows = np.concatenate([features[stream] for features in clips if features.present[stream]]).astype(np.float64)
-            mean[stream] = rows.mean(0).astype(np.float32)
-            spread = rows.std(0)
+            mean[stream] = rows.mean(0).astype(np.float32) if rest is None else rest[stream][-1].astype(np.float32)
+            spread = np.sqrt(np.square(rows - mean[stream]).mean(0))
             std[stream] = np.where(spread > 1e-6, spread, 1.0).astype(np.float32)
         return cls(mean, std, hrf_kernels(copies), dict(clips[0].extractors), dict(reduction or {}), clip, tuple(copies))
 
@@ -106,7 +112,7 @@ class FrontEnd:
     def standardise(self, features: Features) -> dict[str, np.ndarray]:
         """Streams in SDs from the training mean, reduced, without filtering: float32 [T, kept].
 
-        An absent stream is zero everywhere, which is its training mean; stream dropout in training feeds exactly this.
+        An absent stream is zero everywhere: its training mean, or rest. Training feeds exactly this for a track that a clip does not have.
 
         Raises
         ------
@@ -126,7 +132,7 @@ class FrontEnd:
         return streams
 
     def filtered(self, values: np.ndarray) -> np.ndarray:
-        """Copies of standardised ``values`` [T, kept] side by side: float32 [T, kept * copies]; before the clip there was the mean."""
+        """Copies of standardised ``values`` [T, kept] side by side: float32 [T, kept * copies]; before the clip there was zero."""
         padded = np.concatenate([np.zeros((LAGS - 1, values.shape[1]), np.float32), values])
         out = np.zeros((len(self.copies), *values.shape), np.float32)
         for copy, kernel in enumerate(self.kernels):
