@@ -1,0 +1,117 @@
+"""One clip and its words become responses: streams, then the model."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from encoder.responses import SUBJECTS, Responses, check_subjects
+from extractors.clip import Clip
+from extractors.extract import extract
+from extractors.features import STREAMS, Features
+from extractors.grid import valid_rows
+from extractors.stages import passing_on, stage_clock
+from extractors.transcript import Transcript
+from settings import Settings
+
+if TYPE_CHECKING:
+    from encoder.encoding_model import EncodingModel
+    from extractors.cache import FeatureCache
+
+FEW_ROWS = 30
+"""Below this many valid rows a result carries a warning."""
+
+_ABSENT = {
+    "audio": "The clip has no sound; the model is told that sound is missing.",
+    "video": "The clip has no picture; the model is told that the picture is missing.",
+    "text": "The run went without words; the model is told that words are missing.",
+}
+
+
+def run(
+    clip: Clip,
+    transcript: Transcript,
+    *,
+    model: EncodingModel,
+    subjects: Sequence[int] = SUBJECTS,
+    cache: FeatureCache | None = None,
+    settings: Settings | None = None,
+) -> Generator[Any, None, None]:
+    """Compute the streams of a clip and predict responses.
+
+    Parameters
+    ----------
+    clip : Clip
+    transcript : Transcript
+        With as many rows as the clip; source "none" to run without words.
+    model : EncodingModel
+    subjects : sequence of int
+        Out of 1, 2, 3, 5.
+    cache : FeatureCache, optional
+        Streams found there are not computed again.
+    settings : Settings, optional
+
+    Yields
+    ------
+    Stage
+        "video", "audio", "text", "model"; the last item is the :class:`Responses`.
+
+    Raises
+    ------
+    CineglassError
+        FeatureError, ModelError or SelectionError, as named there.
+    """
+    subjects = check_subjects(subjects)
+    features = yield from passing_on(extract(clip, transcript, cache=cache, settings=settings))
+    at = stage_clock("model", 1)
+    yield at(0, f"{model.card.title} predicts {len(subjects)} brain{'s' if len(subjects) > 1 else ''}")
+    responses = respond(clip, transcript, features, model=model, subjects=subjects)
+    yield at(1, "Responses are ready")
+    yield responses
+
+
+def respond(clip: Clip, transcript: Transcript, features: Features, *, model: EncodingModel, subjects: Sequence[int] = SUBJECTS) -> Responses:
+    """Predict from finished streams and label the result."""
+    card = model.card
+    valid = valid_rows(features.n_trs, features.window_s)
+    return Responses(
+        values=model.predict(features, subjects),
+        subjects=tuple(subjects),
+        simulated=card.simulated,
+        valid=valid,
+        model_id=card.id,
+        model_title=card.title,
+        badge=card.badge,
+        range_floor=card.usual_sd,
+        weights_sha256=model.weights_sha256,
+        extractor_ids=dict(features.extractors),
+        clip_sha256=clip.sha256,
+        clip_name=clip.name,
+        duration=clip.duration,
+        present=dict(features.present),
+        transcript_source=transcript.source,
+        edits=("transcript edited by hand",) if transcript.edited else (),
+        warnings=warnings_for(features, transcript, int(valid.sum())),
+        extra={
+            "calibrated": card.calibrated,
+            "accuracy": card.accuracy,
+            "transcript_timing": transcript.timing,
+            "transcript_language": transcript.language,
+            "window_s": features.window_s,
+            "notices": [*clip.notices, *transcript.notices],
+        },
+    )
+
+
+def warnings_for(features: Features, transcript: Transcript, n_valid: int) -> tuple[str, ...]:
+    """Plain sentences on what weakens a result."""
+    said = [_ABSENT[stream] for stream in STREAMS if not features.present[stream]]
+    if n_valid == 0:
+        said.append("The clip is so short that no row rests on a full past; take the curves as a rough sketch.")
+    elif n_valid < FEW_ROWS:
+        said.append(f"Only {n_valid} of {features.n_trs} rows rest on a full past; averages over so few are shaky.")
+    if features.present["text"] and transcript.timing == "spread":
+        said.append("The words were spread evenly over the clip, so their timing is a guess.")
+    if features.present["text"] and transcript.language not in ("", "en"):
+        said.append("The word stream knows English only; for other languages it says little more than when somebody speaks.")
+    return (*said, *features.warnings)

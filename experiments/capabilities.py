@@ -1,0 +1,40 @@
+"""What this installation can do, as plain data for programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from encoder.atlas import DISPLAY_NAMES, NETWORK_NAMES, load_atlas
+from encoder.cards import read_card
+from encoder.checkpoints import find_model, list_models
+from encoder.responses import SUBJECTS
+from experiments.examples import list_examples
+from extractors import speech
+from extractors.formats import FORMATS
+from extractors.grid import TR
+from settings import Settings, get_settings
+
+
+def capabilities(settings: Settings | None = None) -> dict[str, Any]:
+    """Models, recognisers, limits and names; JSON-able, without paths of this machine."""
+    settings = settings or get_settings()
+    cards = [read_card(find_model(name) / "card.yaml") for name in list_models()]
+    keys = ("id", "title", "badge", "simulated", "calibrated", "accuracy", "licence", "weights_sha256")
+    return {
+        "tr": TR,
+        "subjects": list(SUBJECTS),
+        "units": "z",
+        "models": [{key: getattr(card, key) for key in keys} for card in cards],
+        "recognisers": speech.available(),
+        "networks": {name: DISPLAY_NAMES[name] for name in NETWORK_NAMES},
+        "groups": {group.id: group.label for group in load_atlas().groups},
+        "transcript_formats": list(FORMATS),
+        "examples": [example.id for example in list_examples()],
+        "limits": {
+            "min_trs": settings.min_trs,
+            "max_duration_s": settings.max_duration_s,
+            "max_upload_mb": settings.max_upload_mb,
+            "max_long_side": settings.max_long_side,
+            "max_fps": settings.max_fps,
+        },
+    }
