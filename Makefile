@@ -29,5 +29,9 @@ $(VENV)/dev.installed: requirements-dev.txt requirements.txt | $(VENV)/bin/pytho
 	$(BIN)/python -m pip install -q -r requirements-dev.txt
 	@touch $@ $(VENV)/app.installed
 
+# The constant part of what the player draws (assets/player/atlas.json), from the committed atlas and nilearn's outlines.
+assets: $(VENV)/app.installed
+	$(BIN)/python -m viz.player_assets
+
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,144 @@
+// The one clock. Everything follows video.currentTime; where there is no film that plays, a plain stopwatch stands in.
+
+class Clock {
+  /**
+   * @param {HTMLVideoElement} video
+   * @param {(time: number) => void} onTick called for every new frame, and after every seek
+   * @param {() => void} onState called when it starts, stops, changes its sound, or cannot play
+   */
+  constructor(video, onTick, onState) {
+    this.video = video;
+    this.onTick = onTick;
+    this.onState = onState;
+    this.url = null;
+    this.hasPicture = false;
+    this.duration = 0;
+    this.stopwatch = { on: true, playing: false, time: 0, at: 0 };
+    this.error = "";
+    this.frames = { seen: 0, missed: 0, last: 0 };
+    this.waiting = 0; // which request is out; a request from before a change of film is let go
+    this.request = 0;
+    for (const name of ["play", "pause", "ended", "volumechange"]) {
+      video.addEventListener(name, () => {
+        this.onState();
+        this.schedule();
+      });
+    }
+    for (const name of ["timeupdate", "seeking", "seeked", "loadeddata"]) video.addEventListener(name, () => this.tick());
+    video.addEventListener("error", () => this.fallBack());
+  }
+
+  /** Take a film (or none); the time starts at 0. */
+  load(url, kind, duration) {
+    this.duration = duration;
+    this.hasPicture = kind === "video" && Boolean(url);
+    this.error = "";
+    this.frames = { seen: 0, missed: 0, last: 0 };
+    this.waiting = 0;
+    this.stopwatch = { on: !url, playing: false, time: 0, at: 0 };
+    if (url !== this.url) {
+      this.url = url;
+      if (url) this.video.src = url;
+      else this.video.removeAttribute("src");
+      this.video.load();
+    } else if (url) {
+      this.video.currentTime = 0;
+    }
+  }
+
+  /** The film cannot be played here: say so, and let the curves run all the same. */
+  fallBack() {
+    if (!this.url || this.stopwatch.on) return;
+    const playing = this.playing;
+    this.error = "This browser cannot play the film. The curves still run.";
+    this.stopwatch = { on: true, playing, time: this.video.currentTime || 0, at: performance.now() };
+    this.waiting = 0;
+    this.onState();
+    this.schedule();
+  }
+
+  get playing() {
+    return this.stopwatch.on ? this.stopwatch.playing : !this.video.paused && !this.video.ended;
+  }
+
+  get time() {
+    const watch = this.stopwatch;
+    if (!watch.on) return Math.min(this.video.currentTime, this.duration);
+    if (!watch.playing) return watch.time;
+    return Math.min(this.duration, watch.time + (performance.now() - watch.at) / 1000);
+  }
+
+  async play() {
+    if (this.playing) return;
+    if (this.time >= this.duration - 0.05) this.seek(0);
+    if (this.stopwatch.on) {
+      this.stopwatch.playing = true;
+      this.stopwatch.at = performance.now();
+      this.onState();
+      this.schedule();
+      return;
+    }
+    try {
+      await this.video.play();
+    } catch (error) {
+      if (error.name === "NotSupportedError") this.fallBack();
+      this.onState();
+    }
+  }
+
+  pause() {
+    if (this.stopwatch.on) {
+      this.stopwatch.time = this.time;
+      this.stopwatch.playing = false;
+      this.onState();
+    } else {
+      this.video.pause();
+    }
+  }
+
+  toggle() {
+    if (this.playing) this.pause();
+    else this.play();
+  }
+
+  seek(time) {
+    const to = Math.min(Math.max(0, time), this.duration);
+    if (this.stopwatch.on) {
+      this.stopwatch.time = to;
+      this.stopwatch.at = performance.now();
+    } else {
+      this.video.currentTime = to;
+    }
+    this.tick();
+  }
+
+  tick() {
+    this.onTick(this.time);
+  }
+
+  step(request, info) {
+    if (request !== this.waiting) return;
+    this.waiting = 0;
+    if (info && info.presentedFrames) {
+      const frames = this.frames;
+      if (frames.last && info.presentedFrames > frames.last) frames.missed += info.presentedFrames - frames.last - 1;
+      frames.seen += 1;
+      frames.last = info.presentedFrames;
+    }
+    if (this.stopwatch.on && this.stopwatch.playing && this.time >= this.duration) this.pause();
+    this.tick();
+    this.schedule();
+  }
+
+  schedule() {
+    if (this.waiting || !this.playing) return;
+    this.request += 1;
+    const request = this.request;
+    this.waiting = request;
+    if (!this.stopwatch.on && this.hasPicture && this.video.requestVideoFrameCallback) {
+      this.video.requestVideoFrameCallback((_, info) => this.step(request, info));
+    } else {
+      requestAnimationFrame(() => this.step(request, null));
+    }
+  }
+}

@@ -1,0 +1,224 @@
+// The player's elements. Made once; nothing in a value ever becomes markup.
+
+/** An element with properties; "text" becomes its text, everything else an attribute. */
+function h(name, properties, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(properties || {})) {
+    if (key === "text") made.textContent = value;
+    else if (value === true) made.setAttribute(key, "");
+    else if (value !== false && value !== null && value !== undefined) made.setAttribute(key, value);
+  }
+  made.append(...children);
+  return made;
+}
+
+const ICONS = {
+  play: "M8 5v14l11-7z",
+  pause: "M7 5h4v14H7zM13 5h4v14h-4z",
+  back: "M7 6h2v12H7zM18 6v12l-8-6z",
+  on: "M15 6h2v12h-2zM6 6v12l8-6z",
+  sound: "M4 9v6h4l5 4V5L8 9zM16 8a5 5 0 0 1 0 8M18.5 5.5a9 9 0 0 1 0 13",
+  mute: "M4 9v6h4l5 4V5L8 9zM16 9l5 6M21 9l-5 6",
+};
+
+function icon(name) {
+  const space = "http://www.w3.org/2000/svg";
+  const drawing = document.createElementNS(space, "svg");
+  drawing.setAttribute("viewBox", "0 0 24 24");
+  drawing.setAttribute("aria-hidden", "true");
+  const path = document.createElementNS(space, "path");
+  path.setAttribute("d", ICONS[name]);
+  drawing.append(path);
+  return drawing;
+}
+
+function iconButton(name, label) {
+  return h("button", { type: "button", class: "cg-icon", "aria-label": label, title: label }, icon(name));
+}
+
+function setIcon(button, name, label) {
+  if (button.dataset.icon === name) return;
+  button.dataset.icon = name;
+  button.replaceChildren(icon(name));
+  button.setAttribute("aria-label", label);
+  button.title = label;
+}
+
+/** One of several, as a row of buttons. */
+function segments(label, options, onChoose) {
+  const group = h("div", { class: "cg-segments", role: "radiogroup", "aria-label": label });
+  const buttons = new Map();
+  group.setOptions = (list) => {
+    buttons.clear();
+    for (const { id, label: text, title } of list) {
+      const button = h("button", { type: "button", role: "radio", "aria-checked": "false", tabindex: -1, title, text });
+      button.addEventListener("click", () => onChoose(id));
+      buttons.set(id, button);
+    }
+    group.replaceChildren(...buttons.values());
+  };
+  group.choose = (id) => {
+    for (const [key, button] of buttons) {
+      button.setAttribute("aria-checked", String(key === id));
+      button.tabIndex = key === id ? 0 : -1;
+    }
+  };
+  group.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const keys = [...buttons.keys()];
+    const now = keys.findIndex((key) => buttons.get(key).getAttribute("aria-checked") === "true");
+    const next = keys[(now + step + keys.length) % keys.length];
+    onChoose(next);
+    buttons.get(next).focus();
+  });
+  group.setOptions(options);
+  return group;
+}
+
+/** Tabs with their panels. */
+function tabs(list, onShow) {
+  const bar = h("div", { class: "cg-tabs", role: "tablist" });
+  const show = (chosen) => {
+    for (const tab of list) {
+      tab.button.setAttribute("aria-selected", String(tab === chosen));
+      tab.button.tabIndex = tab === chosen ? 0 : -1;
+      tab.panel.hidden = tab !== chosen;
+    }
+    onShow(chosen.id);
+  };
+  list.forEach((tab, number) => {
+    const name = `cg-${tab.id}-${Math.random().toString(36).slice(2, 8)}`;
+    tab.button = h("button", { type: "button", role: "tab", id: `${name}-tab`, "aria-controls": name, text: tab.label });
+    tab.panel.id = name;
+    tab.panel.setAttribute("role", "tabpanel");
+    tab.panel.setAttribute("aria-labelledby", `${name}-tab`);
+    tab.button.addEventListener("click", () => show(tab));
+    tab.button.addEventListener("keydown", (event) => {
+      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      if (!step) return;
+      event.preventDefault();
+      const next = list[(number + step + list.length) % list.length];
+      show(next);
+      next.button.focus();
+    });
+    bar.append(tab.button);
+  });
+  return { bar, open: () => show(list[0]) };
+}
+
+/** All parts of the player by name; `root` holds them. */
+function buildView(host) {
+  const part = {};
+  part.title = h("h2", { class: "cg-title" });
+  part.badge = h("span", { class: "cg-badge", hidden: true });
+  part.absent = h("span", { class: "cg-absent" });
+  part.caption = h("p", { class: "cg-caption" });
+  part.subjects = segments("Whose brain", [], (id) => part.onSubject(id));
+  const head = h("header", { class: "cg-head" },
+    h("div", { class: "cg-names" }, h("div", { class: "cg-heading" }, part.title, part.badge, part.absent), part.caption),
+    h("div", { class: "cg-who" }, part.subjects));
+
+  part.message = h("span", { class: "cg-message" });
+  part.hint = h("span", { class: "cg-hint" });
+  part.progress = h("i", { class: "cg-progress" });
+  part.status = h("div", { class: "cg-status", role: "status", "aria-live": "polite", hidden: true }, part.message, part.hint, part.progress);
+
+  part.video = h("video", { playsinline: true, preload: "auto", tabindex: -1, "aria-label": "Film" });
+  part.video.muted = true;
+  part.video.defaultMuted = true;
+  part.video.disablePictureInPicture = true;
+  part.soundText = h("span", { class: "cg-nopicture-text" });
+  part.soundPicture = h("div", { class: "cg-nopicture", hidden: true },
+    h("div", { class: "cg-wave", "aria-hidden": "true" }, ...Array.from({ length: 31 }, (_, i) => h("i", { style: `height:${Math.round(18 + 62 * Math.abs(Math.sin(i * 1.7) * Math.cos(i * 0.43)))}%` }))),
+    part.soundText);
+  part.subtitles = h("div", { class: "cg-subtitles", "aria-hidden": "true" });
+  part.filmNote = h("p", { class: "cg-filmnote", hidden: true });
+  part.screen = h("div", { class: "cg-screen" }, part.video, part.soundPicture, part.subtitles, part.filmNote);
+  part.back = iconButton("back", "One TR back (left arrow)");
+  part.play = iconButton("play", "Play (space)");
+  part.play.classList.add("cg-play");
+  part.on = iconButton("on", "One TR on (right arrow)");
+  part.sound = iconButton("mute", "Sound on");
+  part.filmTime = h("output", { class: "cg-num" });
+  part.rowText = h("output", { class: "cg-num" });
+  part.boldTime = h("output", { class: "cg-num" });
+  part.rowNote = h("span", { class: "cg-rownote" });
+  const reading = (label, output, title) => h("div", { class: "cg-reading", title }, h("span", { text: label }), output);
+  const film = h("section", { class: "cg-film", "aria-label": "Film" },
+    part.screen,
+    h("div", { class: "cg-transport" }, part.back, part.play, part.on, part.sound,
+      h("div", { class: "cg-readings" },
+        reading("Film", part.filmTime, "Film time, min:s"),
+        reading("TR", part.rowText, "Row shown, counted from 0, of all rows; one row is 1.49 s"),
+        reading("BOLD", part.boldTime, "Time of the response shown, min:s"))),
+    part.rowNote);
+
+  part.brain = h("canvas", { class: "cg-brain", role: "img", "aria-label": "Glass brain: predicted response of 1000 parcels, seen from left, behind, right and top" });
+  part.tip = h("div", { class: "cg-tip", role: "tooltip", hidden: true });
+  part.tipName = h("b");
+  part.tipWhere = h("span");
+  part.tipValue = h("span", { class: "cg-num" });
+  part.tip.append(part.tipName, part.tipWhere, part.tipValue);
+  part.brainPane = h("div", { class: "cg-brainpane" }, part.brain, part.tip);
+  const brain = h("section", { class: "cg-brainbox", "aria-label": "Predicted response" }, part.brainPane);
+
+  part.threshold = h("input", { type: "range", min: 0, max: 1, step: 0.01, value: 0, "aria-label": "Threshold in z: weaker values fade" });
+  part.thresholdNumber = h("input", { type: "number", min: 0, step: 0.1, value: 0, "aria-label": "Threshold in z" });
+  part.range = h("input", { type: "number", min: 0.05, step: 0.1, "aria-label": "Colour range in z" });
+  part.rangeAuto = h("button", { type: "button", class: "cg-link", text: "auto", title: "98th percentile of |z| over the valid rows, never below the model's floor" });
+  part.lag = segments("BOLD delay", [
+    { id: "0", label: "with BOLD delay", title: "The response measured at the film's time; it answers to the film about 5 s before" },
+    { id: "1", label: "shifted back 5 s", title: "The response 5 s later, placed beside the moment that caused it" },
+  ], (id) => part.onLag(id === "1"));
+  part.map = h("select", { "aria-label": "Colour map" }, h("option", { value: "auto", text: "blue to red" }), h("option", { value: "classic", text: "classic cold/hot" }));
+  const field = (label, ...parts) => h("div", { class: "cg-field" }, h("span", { class: "cg-label", text: label }), h("div", { class: "cg-controls" }, ...parts));
+  const settings = h("div", { class: "cg-settings", role: "group", "aria-label": "Brain settings" },
+    field("Response", part.lag),
+    field("Threshold", part.threshold, part.thresholdNumber),
+    field("Range ±", part.range, part.rangeAuto),
+    field("Colours", part.map));
+
+  part.chips = CURVES.map((curve, number) => {
+    const chip = h("button", { type: "button", class: "cg-chip", "data-curve": curve.id, "aria-pressed": "false", title: [curve.note, curve.source, curve.kind === "network" ? `key ${number + 1}` : ""].filter(Boolean).join(". ") },
+      h("i", { class: "cg-swatch", "data-kind": curve.kind }), h("span", { text: curve.label }), h("small", { text: `n ${curve.indices.length}` }));
+    if (curve.note) chip.append(h("small", { class: "cg-chipnote", text: curve.note }));
+    return chip;
+  });
+  const networkChips = h("div", { class: "cg-chips", role: "group", "aria-label": "Networks" }, ...part.chips.slice(0, 7));
+  const groupChips = h("div", { class: "cg-chips", role: "group", "aria-label": "Parcel groups, not Yeo networks" }, ...part.chips.slice(7));
+  part.split = h("input", { type: "checkbox" });
+  part.palette = h("select", { "aria-label": "Colours of the curves" }, h("option", { value: "yeo", text: "Yeo colours" }), h("option", { value: "okabe-ito", text: "Okabe-Ito colours" }));
+  part.curves = h("canvas", { class: "cg-curves", "aria-hidden": "true" });
+  part.dots = h("canvas", { class: "cg-dots", "aria-hidden": "true" });
+  part.band = h("i", { class: "cg-band" });
+  part.head = h("i", { class: "cg-playhead" });
+  part.ghost = h("i", { class: "cg-ghost", hidden: true });
+  part.ghostText = h("span", { class: "cg-num" });
+  part.ghost.append(part.ghostText);
+  part.plot = h("div", { class: "cg-plot", tabindex: 0, role: "slider", "aria-label": "Film time", "aria-valuemin": 0, "aria-valuenow": 0 }, part.band, part.curves, part.dots, part.ghost, part.head);
+  part.noHead = h("span", { class: "cg-nohead", hidden: true, text: "no prediction here" });
+  part.plot.append(part.noHead);
+  const curves = h("section", { class: "cg-curvebox", "aria-label": "Network curves" },
+    h("div", { class: "cg-curvebar" }, h("div", { class: "cg-allchips" }, networkChips, groupChips),
+      h("div", { class: "cg-curvetools" }, h("label", { class: "cg-check" }, part.split, "left and right apart"), part.palette)),
+    part.plot,
+    h("p", { class: "cg-foot" }, h("i", { class: "cg-hatch", "aria-hidden": "true" }), "rows without a full past, or at the end: left out of the colour range. Values are relative to each parcel's own average."));
+
+  const networks = h("ol", { class: "cg-ranks" });
+  const parcels = h("ol", { class: "cg-ranks cg-parcels" });
+  const now = h("div", { class: "cg-panel cg-now" }, h("div", {}, h("h3", { text: "Networks and groups, highest first" }), networks), h("div", {}, h("h3", { text: "Parcels farthest from zero" }), parcels));
+  part.words = h("div", { class: "cg-words", tabindex: 0, "aria-label": "Words of the film" });
+  part.wordsNote = h("p", { class: "cg-note" });
+  const script = h("div", { class: "cg-panel" }, part.wordsNote, part.words);
+  part.ranking = new Ranking(networks, parcels);
+  part.tabs = tabs([{ id: "now", label: "Networks now", panel: now }, { id: "transcript", label: "Transcript", panel: script }], (id) => part.onTab(id));
+  part.warnings = h("ul", { class: "cg-warnings", hidden: true });
+  part.emptyText = h("p");
+  part.empty = h("div", { class: "cg-empty" }, part.emptyText);
+  part.body = h("div", { class: "cg-body", hidden: true }, head,
+    h("div", { class: "cg-main" }, film, brain), settings, part.warnings, curves, h("section", { class: "cg-tabbox", "aria-label": "Details" }, part.tabs.bar, now, script));
+  host.append(part.status, part.empty, part.body);
+  return part;
+}
