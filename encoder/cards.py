@@ -61,7 +61,7 @@ class Figure(_Strict):
         return self.r / self.ceiling if self.ceiling > 0 else float("nan")
 
 
-class HeldOutClip(_Strict):
+class TestClip(_Strict):
     """One clip that recovery was measured on."""
 
     name: str
@@ -74,7 +74,7 @@ class Recovery(_Strict):
 
     id: Literal["generated", "natural"]
     label: str
-    clips: tuple[HeldOutClip, ...] = ()
+    clips: tuple[TestClip, ...] = ()
     valid_trs: int = Field(gt=0)
     all: Figure
     networks: dict[str, Figure]

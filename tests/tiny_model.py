@@ -69,3 +69,12 @@ def tiny_model(folder: Path, *, dims: dict[str, int] | None = None, extractors: 
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.2)
     write_card(tiny_card(save_pretrained(module, frontend, folder), **card), folder / "card.yaml")
     return folder
+
+
+def tiny_film_model(folder: Path, **card) -> Path:
+    """A random model for the real streams, so that films can be run through it."""
+    from extractors import audio, text, video
+
+    dims = {"audio": audio.AUDIO_DIM, "text": text.TEXT_DIM, "video": video.VIDEO_DIM}
+    extractors = {"audio": audio.EXTRACTOR_ID, "text": text.EXTRACTOR_ID, "video": video.EXTRACTOR_ID}
+    return tiny_model(folder, dims=dims, extractors=extractors, **card)

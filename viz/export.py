@@ -39,8 +39,9 @@ def write(responses: Responses, kind: str, path: str | os.PathLike, *, more: Map
     """
     path = Path(path)
     if kind == "json":
-        text = json.dumps({**responses.metadata(), **(more or {})}, ensure_ascii=False, indent=1, allow_nan=False)
-        path.write_text(text + "\n", encoding="utf-8", newline="\n")
+        facts = {**responses.metadata(), **(more or {})}
+        lines = (f" {json.dumps(key)}: {json.dumps(value, ensure_ascii=False, allow_nan=False)}" for key, value in facts.items())
+        path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8", newline="\n")  # one fact on each line
     elif kind in _WRITERS:
         _WRITERS[kind](responses, path)
     else:

@@ -1,0 +1,107 @@
+"""A film comes in: admission, its words, and its streams; the first half of every job."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from extractors.cache import FeatureCache, feature_cache
+from extractors.clip import Clip
+from extractors.errors import TranscriptError
+from extractors.extract import extract
+from extractors.formats import read_transcript
+from extractors.media import admit
+from extractors.overlap import overlapping
+from extractors.speech import transcribe
+from extractors.stages import passing_on
+from extractors.tr_table import no_words
+from extractors.transcript import Transcript
+from settings import Settings, get_settings
+
+Film = str | os.PathLike | Clip
+Words = Transcript | str | os.PathLike | None
+
+
+def enter(
+    film: Film,
+    *,
+    transcript: Words = None,
+    recogniser: str | None = None,
+    settings: Settings | None = None,
+    name: str | None = None,
+    allow_short: bool = False,
+    cache: FeatureCache | None = None,
+) -> Generator[Any, None, None]:
+    """Admit a film and find its words.
+
+    Parameters
+    ----------
+    film : path or Clip
+        A file to admit, or a clip that already is.
+    transcript : Transcript or path, optional
+        Words to use, or a file that holds them; without it the recogniser listens.
+    recogniser : {"auto", "whisper", "sphinx", "none"}, optional
+        By default the setting; "none" runs without words.
+    settings : Settings, optional
+    name : str, optional
+        The visitor's name for the file.
+    allow_short : bool
+        Take clips under the smallest number of TRs too.
+    cache : FeatureCache, optional
+        Given one, the streams that need no words are computed into it while the recogniser listens.
+
+    Yields
+    ------
+    Stage
+        "gate", "speech", and beside the speech "video" and "audio"; the last item is the tuple (Clip, Transcript).
+
+    Raises
+    ------
+    CineglassError
+        MediaError, TranscriptError (also for words that have another number of TRs than the clip) or SpeechError.
+    """
+    settings = settings or get_settings()
+    clip = film
+    if not isinstance(film, Clip):
+        clip = yield from passing_on(admit(film, name=name, settings=settings, allow_short=allow_short))
+    words = transcript
+    if words is None:
+        words = yield from passing_on(_listen(clip, recogniser or settings.recogniser, cache, settings))
+    elif not isinstance(words, Transcript):
+        words = read_transcript(Path(words), clip.n_trs)
+    if words.n_trs != clip.n_trs:
+        raise TranscriptError(
+            "row_count",
+            f"The transcript has {words.n_trs} rows, but the clip has {clip.n_trs} TRs.",
+            "Read the transcript for this clip again.",
+        )
+    yield clip, words
+
+
+def streams(film: Film, *, settings: Settings | None = None, **how: Any) -> Generator[Any, None, None]:
+    """Compute the feature streams of a film; takes what :func:`enter` takes.
+
+    Yields
+    ------
+    Stage
+        The last item is the tuple (Clip, Transcript, Features).
+    """
+    settings = settings or get_settings()
+    cache = feature_cache(settings)
+    clip, words = yield from passing_on(enter(film, settings=settings, cache=cache, **how))
+    features = yield from passing_on(extract(clip, words, cache=cache, settings=settings))
+    yield clip, words, features
+
+
+def _listen(clip: Clip, recogniser: str, cache: FeatureCache | None, settings: Settings) -> Generator[Any, None, None]:
+    words = transcribe(clip, recogniser=recogniser, settings=settings)
+    if cache is None or recogniser == "none" or not clip.has_audio:
+        yield from words
+        return
+    # the recogniser works in child processes; meanwhile picture and sound go into the cache, where the streams are read from afterwards
+    ahead = extract(clip, no_words(clip.n_trs), cache=cache, settings=settings)
+    features, transcript = yield from passing_on(overlapping(ahead, words))
+    yield replace(transcript, notices=(*transcript.notices, *features.warnings))
