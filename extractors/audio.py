@@ -29,9 +29,11 @@ RHYTHM_FRAMES = 256
 """Frames (10 ms) around the middle of a TR in which the envelope's rhythm is measured."""
 WINDOW_S = (RHYTHM_FRAMES / 100 - TR) / 2
 """Past before its own TR that a row looks at, in seconds (and as much after it)."""
+ONSET_RISE = 0.12
+"""Least rise of the mean mel level in 10 ms (2.4 dB) that counts as an onset; steady noise stays below it."""
 RHYTHMS = ((1, 2), (2, 4), (4, 8), (8, 16))
 GROUPS = ("low", "mid_low", "mid_high", "high", "all")
-PARAMETERS = {"rate": RATE, "n_fft": N_FFT, "hop": HOP, "mels": MELS, "lowest_hz": LOWEST_HZ, "rhythm_frames": RHYTHM_FRAMES}
+PARAMETERS = {"rate": RATE, "n_fft": N_FFT, "hop": HOP, "mels": MELS, "lowest_hz": LOWEST_HZ, "rhythm_frames": RHYTHM_FRAMES, "onset": ONSET_RISE}
 
 _FRAME_NAMES = (
     *(f"mel{band:02d}.mean" for band in range(MELS)),
@@ -237,7 +239,7 @@ def audio_features(samples: np.ndarray, n_trs: int, *, on_progress: Callable[[fl
     pitch_mean = row_mean((voiced * pitch)[:, None]) / weight
     pitch_sd = np.sqrt(row_mean((voiced * (pitch - pitch_mean[row, 0]) ** 2)[:, None]) / weight)
     near = np.pad(rise, 3)
-    is_peak = (rise > 0.05) & (rise >= np.max([near[3 + lag : 3 + lag + total] for lag in (-3, -2, -1, 1, 2, 3)], axis=0))
+    is_peak = (rise > ONSET_RISE) & (rise >= np.max([near[3 + lag : 3 + lag + total] for lag in (-3, -2, -1, 1, 2, 3)], axis=0))
     middles = np.minimum(np.round((np.arange(n_trs) + 0.5) * TR * 100).astype(int), total - 1)
     columns = np.concatenate(
         [

@@ -7,6 +7,7 @@ beyond its bound the entries that were used longest ago go first. The folder may
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -62,10 +63,8 @@ class FeatureCache:
             arrays = load(data)
         except (OSError, ValueError, KeyError, TypeError, SafetensorError):
             return None
-        try:
+        with contextlib.suppress(OSError):  # gone since, or not ours to touch; the arrays are good
             os.utime(manifest_path)
-        except OSError:  # gone since, or not ours to touch; the arrays are good
-            pass
         return arrays
 
     def manifest(self, key: str) -> dict[str, Any] | None:

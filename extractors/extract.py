@@ -11,7 +11,7 @@ import importlib.metadata
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
 import numpy as np
@@ -51,12 +51,11 @@ def stream_keys(clip: Clip, transcript: Transcript) -> dict[str, str]:
         tracks["text"] = {"track": content_key(rows=text.normalised_rows(transcript)), "language_model": text.language_model_sha256()}
     if clip.has_video:
         tracks["video"] = {"track": clip.video_key, "pymoten": importlib.metadata.version("pymoten")}
-    return {
-        stream: content_key(
-            stream=stream, n_trs=clip.n_trs, extractor=_MODULES[stream].EXTRACTOR_ID, parameters=_MODULES[stream].PARAMETERS, dim=_DIMS[stream], **track
-        )
-        for stream, track in tracks.items()
-    }
+    keys = {}
+    for stream, track in tracks.items():
+        module = _MODULES[stream]
+        keys[stream] = content_key(stream=stream, n_trs=clip.n_trs, extractor=module.EXTRACTOR_ID, parameters=module.PARAMETERS, **track)
+    return keys
 
 
 def extract(
@@ -88,7 +87,9 @@ def extract(
     """
     if transcript.n_trs != clip.n_trs:
         raise FeatureError(
-            "rows_differ", f"The transcript has {transcript.n_trs} TRs, but the clip has {clip.n_trs}.", "Use the transcript that was made for this clip."
+            "rows_differ",
+            f"The transcript has {transcript.n_trs} TRs, but the clip has {clip.n_trs}.",
+            "Use the transcript that was made for this clip.",
         )
     if cache is None and settings is not None:
         cache = feature_cache(settings)
@@ -147,10 +148,10 @@ def extract(
             arrays["video"] = finish("video", accumulator.finish())
             yield Stage("video", stage.total, stage.total, _DONE["video"], stage.elapsed_s)
         while waiting:
+            stream = next(iter(waiting))
+            yield clocks[stream](0, _DOING[stream])
+            wait(waiting.values(), timeout=TICK_S, return_when=FIRST_COMPLETED)
             yield from finished()
-            for stream in waiting:
-                yield clocks[stream](0, _DOING[stream])
-            time.sleep(TICK_S / 10)
     finally:
         stopping.set()
         pool.shutdown(cancel_futures=True)

@@ -2,7 +2,7 @@
 
 Everything comes from the transcript, never from the sound. A word belongs to the TR that holds its offset; only ``speech.share`` splits
 a word between TRs. Frequency and surprisal (natural log) come from the English trigram model that pocketsphinx carries, so for other
-languages they say only "unknown word". An unknown word gets the value ``UNKNOWN_NATS`` and is counted in ``unknown.share``.
+languages they say only "unknown word". An unknown word gets the value ``MOST_NATS`` and is counted in ``unknown.share``.
 
 The n-grams are hashed by scikit-learn (signed 32-bit MurmurHash3, the same in every process) and projected by a fixed random matrix drawn
 from NumPy's frozen legacy generator, so a column means the same thing on every machine. A word is one vector of unit expected norm;
@@ -30,11 +30,15 @@ SHORT_S, LONG_S = 6.0, 12.0
 WINDOW_S = LONG_S
 CONTEXT_WORDS = 20
 DECAY = 0.85
-UNKNOWN_NATS = 14.0
-"""What an unknown word is given as -log p: a little rarer than the rarest word of the model's 20 000."""
+MOST_NATS = 16.0
+"""What an unknown word is given as -log p, and the most that a known one gets: among the rarest words of the model the figure says more
+about its training text than about English."""
 COMMON_NATS = 6.5
 """Words more frequent than this (the, of, and, ...) count as common: most of them are function words."""
-PARAMETERS = {"word_dim": WORD_DIM, "letter_dim": LETTER_DIM, "short_s": SHORT_S, "long_s": LONG_S, "context": CONTEXT_WORDS, "decay": DECAY}
+PARAMETERS = {
+    "word_dim": WORD_DIM, "letter_dim": LETTER_DIM, "short_s": SHORT_S, "long_s": LONG_S, "context": CONTEXT_WORDS, "decay": DECAY,
+    "most_nats": MOST_NATS,
+}
 
 _NOW_NAMES = (
     "speech.share",
@@ -225,8 +229,7 @@ def _word_columns(texts: list[str], ends: np.ndarray, first: int, stop: int) -> 
     lengths = np.array([sum(letter.isalnum() for letter in word) for word in words])
     alone = [nats([word]) for word in words]
     after = [nats(texts[max(0, i - 2) : i + 1]) for i in range(first, stop)]
-    rarity = np.array([UNKNOWN_NATS if value is None else value for value in alone]) / 10
-    surprisal = np.array([UNKNOWN_NATS if value is None else value for value in after]) / 10
+    rarity, surprisal = (np.minimum([MOST_NATS if value is None else value for value in values], MOST_NATS) / 10 for values in (alone, after))
     new = [texts[i] not in {texts[j] for j in range(i) if ends[j] > ends[i] - LONG_S} for i in range(first, stop)]
     return (
         1.0,

@@ -313,9 +313,12 @@ def find_cuts(thumbnails: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     usual = np.median(around, axis=0)
     peak = change >= padded[reach - 1 : reach - 1 + frames]
     peak &= change > padded[reach + 1 : reach + 1 + frames]
-    earlier = thumbnails[np.maximum(np.arange(frames) - 1, 0)]
     later = thumbnails[np.minimum(np.arange(frames) + 3, frames - 1)]
-    lasting = np.abs(later - earlier).mean(1) > CUT_CHANGE * 0.8
+    # Where a flash begins the picture before it comes back; where it ends, the picture from before it is there again.
+    lasting = np.ones(frames, bool)
+    for lag in (1, reach):
+        earlier = thumbnails[np.maximum(np.arange(frames) - lag, 0)]
+        lasting &= np.abs(later - earlier).mean(1) > CUT_CHANGE * 0.8
     return (change > CUT_CHANGE) & (change > 3 * usual) & peak & lasting, change
 
 
