@@ -6,7 +6,7 @@ metadata is carried over, and encoders run with a fixed number of threads, so th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 
 import av
@@ -160,6 +160,10 @@ class _EncodedVideo:
             self.damaged += 1
             return
         for frame in frames:
+            yield from self._add_frames(self._prepared(frame))
+
+    def _add_frames(self, frames: Iterable[av.VideoFrame]) -> Iterator[av.Packet]:
+        for frame in frames:
             time = frame.time if frame.time is not None else (self._last_time or self._origin) + float(1 / self._rate)
             if self._last_time is not None and time <= self._last_time:
                 continue  # time runs backwards here: the picture has no place of its own
@@ -167,6 +171,9 @@ class _EncodedVideo:
             yield from self._place(round((time - self._origin) * float(self._rate)), frame)
 
     def finish(self) -> Iterator[av.Packet]:
+        if self._graph is not None:
+            self._graph.push(None)
+            yield from self._add_frames(self._pulled())
         if self._pending is not None:
             yield from self._show(self._slots)
         yield from self._encoder.encode(None)
@@ -188,7 +195,6 @@ class _EncodedVideo:
             yield from self._encoder.encode(picture)
 
     def _normal(self, frame: av.VideoFrame) -> av.VideoFrame:
-        frame = self._filtered(frame)
         matrix = int(frame.colorspace)
         kept = matrix in (_BT709, _UNKNOWN, *_SD_MATRICES) and not self.track.hdr
         picture = self._reformatter.reformat(
@@ -205,13 +211,15 @@ class _EncodedVideo:
         picture.pict_type = 0
         return picture
 
-    def _filtered(self, frame: av.VideoFrame) -> av.VideoFrame:
+    def _prepared(self, frame: av.VideoFrame) -> Iterator[av.VideoFrame]:
+        """The picture deinterlaced, upright and without alpha; a filter may hold it back until the next one."""
         names = [("yadif", "deint=interlaced")] if self.track.interlaced else []
         if self.track.alpha:  # over black, as the empty screen is
             names += [("format", "yuva420p"), ("premultiply", "inplace=1")]
         names += [tuple(name.partition("=")[::2]) for name in self.track.orientation]
         if not names:
-            return frame
+            yield frame
+            return
         kind = (frame.width, frame.height, frame.format.name)
         if self._graph is None or self._kind != kind:
             self._kind = kind
@@ -221,7 +229,14 @@ class _EncodedVideo:
             nodes.append(self._graph.add("buffersink"))
             self._graph.link_nodes(*nodes).configure()
         self._graph.push(frame)
-        return self._graph.pull()
+        yield from self._pulled()
+
+    def _pulled(self) -> Iterator[av.VideoFrame]:
+        while True:
+            try:
+                yield self._graph.pull()
+            except (av.error.BlockingIOError, av.error.EOFError):  # wants more, or has no more
+                return
 
 
 class _Audio:
@@ -274,7 +289,7 @@ class _Audio:
         if not self.track.copyable:
             for block in self._line.finish():
                 yield from self._encode(block)
-            yield from self._out.codec_context.encode(None)
+            yield from self._out.encode(None)
 
     def _keep(self, block: np.ndarray) -> None:
         self._samples[self._filled : self._filled + block.shape[1]] = block[0]

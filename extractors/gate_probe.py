@@ -177,7 +177,7 @@ def probe(path: str, demuxer: str, limits: Limits, box: tuple[int, int]) -> Prob
         if abs(video.start - origin) > 1.5 / video.rate:
             video.reasons.append("it begins after the sound")
     check_facts(facts, limits)
-    if stated > duration * 1.05 + 1:
+    if stated > max(track.end for track in tracks) * 1.05 + 1:
         notices.append(f"The file says it lasts {stated:.0f} s but ends after {duration:.1f} s; it may have been cut off.")
     if video is None:
         notices.append("There is no picture: the picture stream is marked absent.")
@@ -217,7 +217,8 @@ class _Walk:
 
     times: list[float] = field(default_factory=list)
     end: float = 0.0
-    complete: bool = True  # every packet carried its own presentation time, and none is meant to be thrown away
+    timed: bool = True  # every packet carries its own presentation time
+    hidden: int = 0  # packets that are decoded but not shown (an encoder's run-in, a beginning cut off by an edit list)
     protected: bool = False
     first_is_key: bool = False
     frames: list = field(default_factory=list)
@@ -239,9 +240,9 @@ def _walk(film: av.container.InputContainer, tracks: list, limits: Limits, state
         if packet.size == 0:
             continue
         ticks = packet.pts if packet.pts is not None else packet.dts
-        if packet.pts is None or packet.is_discard:
-            walk.complete = False
+        walk.timed &= packet.pts is not None
         if packet.is_discard:
+            walk.hidden += 1
             continue
         walk.protected |= packet.has_sidedata("encryption_info")
         if not walk.times:
@@ -320,7 +321,9 @@ def _video_track(stream, walk: _Walk, box: tuple[int, int], limits: Limits) -> V
         or bool(frame.width % 2 or frame.height % 2),
         "its frame rate varies": not regular,
         f"it has more than {CANONICAL_FPS} pictures per second": rate > CANONICAL_FPS,
-        "its packets are incomplete": not walk.complete or not walk.first_is_key or not context.extradata,
+        "its beginning was cut off": bool(walk.hidden) or not walk.first_is_key,
+        "its packets carry no times": not walk.timed,
+        "its headers lie between the pictures": context.name == "h264" and not context.extradata,
     }
     track.reasons = [reason for reason, applies in reasons.items() if applies]
     return track
@@ -341,7 +344,7 @@ def _audio_track(stream, walk: _Walk) -> AudioTrack:
         and context.channels <= 2
         and 8000 <= context.sample_rate <= 48000
         and all(picture.sample_rate == context.sample_rate for picture in walk.frames)
-        and walk.complete
+        and walk.timed
         and steady
     )
     return AudioTrack(stream.index, start, max(walk.end, start + frame.samples / frame.sample_rate), frame.sample_rate, context.channels, copyable)

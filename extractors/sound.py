@@ -10,6 +10,9 @@ import numpy as np
 SAMPLE_RATE = 16000
 """Rate of the mono samples that every extractor hears."""
 
+_SURROUND_GAIN = 1 / (1 + 2 * 0.5**0.5)
+"""Front, centre and rear are added at 1, 0.71 and 0.71 when surround is mixed down; this keeps the sum below full scale."""
+
 _TOLERANCE_S = 0.05  # times are rounded by containers; only a larger step is a gap or an overlap
 
 
@@ -37,6 +40,7 @@ class SoundLine:
         self._begin = 0.0  # film time at which the present resampler began
         self._heard = 0  # input samples it was given
         self._skip = 0
+        self._gain = np.float32(1.0)
 
     def add(self, frame: av.AudioFrame, time_s: float | None) -> Iterator[np.ndarray]:
         """Blocks of samples, float32 [channels, n], that follow from one more frame at film time ``time_s`` (None: right behind the last)."""
@@ -51,6 +55,7 @@ class SoundLine:
             place = round(self._begin * self.rate)
             yield from self._silence_until(place)
             self._skip = max(0, self.written - place)
+            self._gain = np.float32(_SURROUND_GAIN if frame.layout.nb_channels > 2 else 1.0)
         self._heard += frame.samples
         frame.pts = None  # the resampler would count from it
         for out in self._resampler.resample(frame):
@@ -79,4 +84,4 @@ class SoundLine:
         block = block[:, dropped : dropped + self.total - self.written]
         if block.shape[1]:
             self.written += block.shape[1]
-            yield np.nan_to_num(block.astype(np.float32, copy=False), nan=0.0, posinf=1.0, neginf=-1.0)
+            yield np.nan_to_num(block * self._gain, nan=0.0, posinf=1.0, neginf=-1.0)
