@@ -96,6 +96,7 @@ def predict(
         from experiments.results import save_result
 
         _must_be_folder(out)
+        _must_be_there(clip, transcript)
         listener = _recogniser(recogniser, no_speech, transcript)
         result = _show(
             job(clip, transcript=transcript, recogniser=listener, subjects=chosen, model=model, allow_short=allow_short), quiet=quiet
@@ -123,6 +124,7 @@ def transcribe(
         from experiments.intake import enter
         from extractors.formats import to_string
 
+        _must_be_there(clip)
         endings = {item.value for item in Form}
         ending = out.suffix.lstrip(".").lower() if out is not None else ""
         kind = form.value if form is not None else ending if ending in endings else "tsv"
@@ -148,6 +150,7 @@ def streams(
     with _spoken():
         from experiments.intake import streams as job
 
+        _must_be_there(clip, transcript)
         listener = _recogniser(recogniser, no_speech, transcript)
         admitted, words, features = _show(job(clip, transcript=transcript, recogniser=listener, allow_short=allow_short), quiet=quiet)
         print(f"{admitted.n_trs} TRs in {admitted.duration:.2f} s; words: {words.source}, {len(words.words)}")
@@ -220,6 +223,12 @@ def _recogniser(recogniser: Recogniser | None, no_speech: bool, transcript: Path
     return "none" if no_speech else recogniser.value if recogniser else None
 
 
+def _must_be_there(*files: Path | None) -> None:
+    for file in files:
+        if file is not None and not file.is_file():
+            _fail(f"There is no file {file}. Check its name.", BAD_INPUT)
+
+
 def _must_be_folder(out: Path) -> None:
     """Find out before the long work whether the result can be written."""
     try:
@@ -237,14 +246,20 @@ def _show(job: Generator[Any, None, None], *, quiet: bool) -> Any:
 
     columns = (TextColumn("{task.fields[stage]:6}"), BarColumn(bar_width=24), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
     result, tasks = None, {}
-    with closing(job), Progress(*columns, console=Console(stderr=True), disable=quiet) as bars:
-        for item in job:
-            if not isinstance(item, Stage):
-                result = item
-                continue
-            if item.name not in tasks:
-                tasks[item.name] = bars.add_task(item.message, stage=item.name)
-            bars.update(tasks[item.name], completed=item.done, total=item.total, description=item.message)
+    bars = Progress(*columns, console=Console(stderr=True), disable=quiet)
+    try:
+        with closing(job):
+            for item in job:
+                if not isinstance(item, Stage):
+                    result = item
+                    continue
+                if item.name not in tasks:
+                    bars.start()  # with the first stage: a job that fails at once leaves its one line alone
+                    tasks[item.name] = bars.add_task(item.message, stage=item.name)
+                bars.update(tasks[item.name], completed=item.done, total=item.total, description=item.message)
+    finally:
+        if tasks:
+            bars.stop()
     return result
 
 
@@ -284,5 +299,19 @@ def _terminate(number: int, frame: Any) -> NoReturn:
     raise SystemExit(TERMINATED)
 
 
+def main() -> NoReturn:
+    """Run the command line; usage errors are one line too."""
+    try:
+        code = app(standalone_mode=False)
+    except typer.BadParameter.__base__ as error:  # every usage error, whichever library typer took it from
+        command = f"{error.ctx.command_path} --help" if error.ctx is not None else "--help"
+        if message := " ".join(error.format_message().split()):
+            print(f"{message} See {command}.", file=sys.stderr)
+        code = USAGE
+    except typer.Abort:
+        code = INTERRUPTED
+    sys.exit(code or 0)
+
+
 if __name__ == "__main__":
-    app()
+    main()

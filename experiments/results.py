@@ -92,6 +92,8 @@ def load_result(folder: str | os.PathLike) -> Result:
         facts = json.loads((folder / "responses.json").read_text(encoding="utf-8"))
         values = np.load(folder / "responses.npy", allow_pickle=False)
         responses = Responses.from_metadata(values, facts)
+        if not (folder / "transcript.tsv").is_file():
+            raise FileNotFoundError(2, "", "transcript.tsv")
         film = next((folder / name for name in FILMS if (folder / name).is_file()), folder / FILMS[0])
         clip = Clip(path=film, samples_path=None, **_known(Clip, facts["clip"], notices=tuple))
         transcript = _transcript(folder, facts["transcript"], responses.n_trs)

@@ -75,7 +75,7 @@ def network_figure(
     who = ", ".join(chosen.subject_labels) if len(chosen.subjects) < 3 else f"mean of {len(chosen.subjects)} predictions"
     # a file name is hostile text: no mathematics is read into it
     axes.set_title(_plain(title if title is not None else chosen.clip_name) + f"   ({who})", fontsize=9, loc="left", parse_math=False)
-    made = f"{chosen.model_title}, weights {chosen.weights_sha256[:8]}"
+    made = f"{chosen.model_title}, weights {chosen.weights_sha256[:8]}; hatched rows do not rest on a full past"
     axes.text(0.995, 0.01, made, transform=axes.transAxes, ha="right", va="bottom", fontsize=6, color="#777777", parse_math=False)
     if chosen.simulated:
         axes.text(
