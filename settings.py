@@ -25,6 +25,7 @@ class Settings(BaseSettings):
     # the door
     host: str = Field("127.0.0.1", validation_alias=AliasChoices("CINEGLASS_HOST", "GRADIO_SERVER_NAME"))
     port: int = Field(7860, ge=1, le=65535, validation_alias=AliasChoices("CINEGLASS_PORT", "GRADIO_SERVER_PORT"))
+    runs_at_once: int = Field(1, ge=1, description="runs that compute at the same time; the others wait in line")
     queue_size: int = Field(20, ge=1, description="visitors who may wait for a run; the next one is told politely")
 
     # what is kept, and for how long

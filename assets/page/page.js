@@ -1,0 +1,343 @@
+// The drawn parts of the page around the player. Everything a person typed or uploaded is set with textContent, never as markup.
+(() => {
+  "use strict";
+  if (window.CineglassPage) return;
+
+  const make = (tag, className, text) => {
+    const node = document.createElement(tag);
+    if (className) node.className = className;
+    if (text !== undefined && text !== null) node.textContent = String(text);
+    return node;
+  };
+  const fill = (node, children) => node.replaceChildren(...children.filter(Boolean));
+  const seconds = (value) => (value < 60 ? `${value.toFixed(1)} s` : `${Math.floor(value / 60)} min ${Math.round(value % 60)} s`);
+  const clock = (value) => `${Math.floor(value / 60)}:${String(Math.floor(value % 60)).padStart(2, "0")}`;
+
+  // A link that stays on this server: anything else in a value is dropped.
+  const ownLink = (href) => (/^cineglass\/[\w./-]+$/.test(href) && !href.includes("..") ? href : null);
+
+  const parts = {
+    // name, clip, length, model
+    top(root) {
+      const brand = make("div", "cp-brand");
+      brand.append(make("h1", "", "Cineglass"), make("p", "", "A film clip becomes four predicted brains"));
+      const clip = make("div", "cp-top-clip");
+      const badge = make("div", "cp-badge");
+      fill(root, [brand, clip, badge]);
+      root.classList.add("cp-top");
+      return (value) => {
+        fill(clip, [
+          make("strong", "", value.title || "No clip yet"),
+          value.n_trs ? make("span", "cp-num", `${seconds(value.duration)} · ${value.n_trs} TRs of ${value.tr} s`) : null,
+        ]);
+        fill(badge, [make("span", "", value.badge)]);
+        badge.title = value.badge_note || "";
+      };
+    },
+
+    // examples with finished results
+    gallery(root, { trigger }) {
+      root.classList.add("cp-gallery");
+      root.setAttribute("role", "group");
+      root.setAttribute("aria-label", "Examples with finished results");
+      const cards = new Map();
+      return (value) => {
+        for (const example of value.examples) {
+          if (cards.has(example.id)) continue;
+          const card = make("button", "cp-example");
+          card.type = "button";
+          const picture = make("span", "cp-thumb");
+          const film = ownLink(example.film);
+          if (film) {
+            const video = make("video");
+            video.muted = true;
+            video.playsInline = true;
+            video.preload = "none";
+            video.tabIndex = -1;
+            video.setAttribute("aria-hidden", "true");
+            picture.append(video);
+            const later = window.requestIdleCallback || ((run) => setTimeout(run, 400));
+            later(() => {
+              video.preload = "metadata";
+              video.src = `${film}#t=${example.still}`;
+            });
+          }
+          const words = make("span", "cp-example-words");
+          words.append(make("strong", "", example.title), make("span", "cp-caption", example.caption));
+          card.append(picture, words, make("span", "cp-num cp-length", clock(example.duration)));
+          card.addEventListener("click", () => trigger("pick", { id: example.id }));
+          cards.set(example.id, card);
+          root.append(card);
+        }
+        for (const [id, card] of cards) card.setAttribute("aria-pressed", String(id === value.chosen));
+      };
+    },
+
+    // the visitor's own clip
+    clip(root) {
+      root.classList.add("cp-clip");
+      return (value) => {
+        root.hidden = !value.name && !value.error;
+        if (value.error) {
+          fill(root, [problem(value.error)]);
+          return;
+        }
+        const facts = value.n_trs
+          ? make("span", "cp-num", `${seconds(value.duration)} · ${value.n_trs} TRs · ${value.tracks}`)
+          : null;
+        fill(root, [make("strong", "", value.name), facts, ...(value.notices || []).map((text) => make("span", "cp-note", text))]);
+      };
+    },
+
+    // plain sentences under a control
+    notes(root) {
+      root.classList.add("cp-notes");
+      return (value) => {
+        root.hidden = !value.lines || !value.lines.length;
+        fill(root, (value.lines || []).map((line) => make("p", line.warn ? "cp-note cp-warn" : "cp-note", line.text)));
+      };
+    },
+
+    // stages with their times
+    status(root) {
+      root.classList.add("cp-status");
+      const head = make("div", "cp-status-head");
+      head.setAttribute("role", "status");
+      head.setAttribute("aria-live", "polite");
+      const bar = make("div", "cp-bar");
+      bar.setAttribute("role", "progressbar");
+      bar.setAttribute("aria-label", "Progress of the run");
+      bar.setAttribute("aria-valuemin", "0");
+      bar.setAttribute("aria-valuemax", "100");
+      const filled = make("div", "cp-bar-fill");
+      bar.append(filled);
+      const list = make("ol", "cp-stages");
+      const rows = new Map();
+      root.append(head, bar, list);
+      let headKey = "";
+      return (value) => {
+        root.dataset.state = value.state;
+        root.hidden = value.state === "empty";
+        document.documentElement.dataset.cineglass = value.state; // the player is greyed while its result is not the one asked for
+        const key = JSON.stringify([value.state, value.title, value.message, value.hint]);
+        if (key !== headKey) {
+          headKey = key;
+          const isProblem = value.state === "failed" || value.state === "full";
+          fill(head, isProblem ? [problem(value)] : [make("strong", "", value.title), value.message ? make("p", "cp-note", value.message) : null]);
+        }
+        bar.hidden = value.state !== "working";
+        const percent = Math.round(100 * (value.fraction || 0));
+        bar.setAttribute("aria-valuenow", String(percent));
+        filled.style.width = `${percent}%`;
+        const names = new Set(value.stages.map((stage) => stage.name));
+        for (const [name, row] of rows) {
+          if (!names.has(name)) {
+            row.remove();
+            rows.delete(name);
+          }
+        }
+        for (const stage of value.stages) {
+          let row = rows.get(stage.name);
+          if (!row) {
+            row = make("li");
+            row.append(make("span", "cp-dot"), make("span", "cp-stage-name"), make("span", "cp-num"), make("span", "cp-stage-note"));
+            rows.set(stage.name, row);
+          }
+          row.dataset.state = stage.state;
+          row.children[1].textContent = stage.label;
+          row.children[2].textContent = stage.state === "pending" ? "" : seconds(stage.seconds);
+          row.children[3].textContent = stage.state === "active" ? stage.message : "";
+          list.append(row);
+        }
+      };
+    },
+
+    // films from the visitor's camera
+    recorder(root, { trigger, upload, props }) {
+      root.classList.add("cp-recorder");
+      if (!window.isSecureContext || !navigator.mediaDevices || !window.MediaRecorder) {
+        root.append(make("p", "cp-note", "Webcam: browsers open a camera only on https or on this very computer (127.0.0.1), and this page is neither. Record a film elsewhere and upload it."));
+        return () => {};
+      }
+      const start = make("button", "cp-button", "Record with the webcam");
+      start.type = "button";
+      const view = make("video", "cp-camera");
+      view.muted = true;
+      view.playsInline = true;
+      view.hidden = true;
+      view.setAttribute("aria-label", "Camera picture");
+      const line = make("p", "cp-note");
+      line.setAttribute("role", "status");
+      root.append(start, view, line);
+      let recording = null;
+
+      const finish = async (stream, chunks, type) => {
+        stream.getTracks().forEach((track) => track.stop());
+        view.hidden = true;
+        view.srcObject = null;
+        start.textContent = "Record with the webcam";
+        start.disabled = true;
+        line.textContent = "Sending the recording …";
+        try {
+          const file = new File(chunks, type.includes("mp4") ? "webcam.mp4" : "webcam.webm", { type });
+          const sent = await upload(file);
+          line.textContent = "";
+          trigger("recorded", { path: sent.path });
+        } catch {
+          line.textContent = "The recording could not be sent. Record a shorter one, or check the connection.";
+        }
+        start.disabled = false;
+      };
+
+      start.addEventListener("click", async () => {
+        if (recording) {
+          recording.stop();
+          return;
+        }
+        let stream;
+        try {
+          stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 }, height: { ideal: 720 } }, audio: true });
+        } catch (error) {
+          line.textContent = error.name === "NotFoundError"
+            ? "No camera with a microphone was found on this computer."
+            : "The browser did not allow the camera. Allow it in the address bar, then try again.";
+          return;
+        }
+        const kinds = ["video/mp4;codecs=avc1.42E01E,mp4a.40.2", "video/webm;codecs=vp8,opus", "video/webm"];
+        const mimeType = kinds.find((kind) => MediaRecorder.isTypeSupported(kind)) || "";
+        const chunks = [];
+        recording = new MediaRecorder(stream, mimeType ? { mimeType } : {});
+        recording.addEventListener("dataavailable", (event) => event.data.size && chunks.push(event.data));
+        const type = recording.mimeType;
+        const began = performance.now();
+        const tick = setInterval(() => {
+          const passed = (performance.now() - began) / 1000;
+          const least = props.value.least;
+          line.textContent = passed < least
+            ? `Recording ${clock(passed)}. A run needs at least ${least.toFixed(0)} s.`
+            : `Recording ${clock(passed)}. Long enough; up to ${clock(props.value.most)}.`;
+          if (passed >= props.value.most && recording) recording.stop();
+        }, 250);
+        recording.addEventListener("stop", () => {
+          clearInterval(tick);
+          recording = null;
+          finish(stream, chunks, type);
+        });
+        view.srcObject = stream;
+        view.hidden = false;
+        view.play().catch(() => {});
+        start.textContent = "Stop recording";
+        recording.start(1000);
+      });
+      return () => {};
+    },
+
+    // headings, paragraphs, lists, tables and recovery bars
+    article(root) {
+      root.classList.add("cp-article");
+      const draw = {
+        h: (block) => make("h3", "", block.h),
+        p: (block) => make("p", block.strong ? "cp-lead" : "", block.p),
+        ul: (block) => {
+          const list = make("ul");
+          list.append(...block.ul.map((item) => make("li", "", item)));
+          return list;
+        },
+        dl: (block) => {
+          const list = make("dl");
+          for (const [term, text] of block.dl) list.append(make("dt", "", term), make("dd", "", text));
+          return list;
+        },
+        table: (block) => {
+          const table = make("table", "cp-table");
+          const head = make("tr");
+          head.append(...block.table.head.map((text) => make("th", "", text)));
+          const top = make("thead");
+          top.append(head);
+          const body = make("tbody");
+          for (const cells of block.table.rows) {
+            const row = make("tr");
+            row.append(...cells.map((text, column) => make(column ? "td" : "th", "", text)));
+            body.append(row);
+          }
+          table.append(top, body);
+          const frame = make("div", "cp-scroll");
+          frame.append(table);
+          return frame;
+        },
+        bars: (block) => {
+          const frame = make("figure", "cp-bars");
+          for (const bar of block.bars) {
+            const row = make("div", "cp-bars-row");
+            const track = make("div", "cp-track");
+            const ceiling = make("div", "cp-ceiling");
+            ceiling.style.width = `${100 * bar.ceiling}%`;
+            const value = make("div", "cp-value");
+            value.style.width = `${100 * Math.max(0, bar.value)}%`;
+            track.append(ceiling, value);
+            if (bar.baseline !== null) {
+              const mark = make("div", "cp-mark");
+              mark.style.left = `${100 * Math.max(0, bar.baseline)}%`;
+              track.append(mark);
+            }
+            row.append(make("span", "", bar.label), track, make("span", "cp-num", bar.text));
+            frame.append(row);
+          }
+          frame.append(make("figcaption", "cp-note", block.caption));
+          return frame;
+        },
+      };
+      return (value) => fill(root, (value.blocks || []).map((block) => {
+        const kind = Object.keys(draw).find((name) => name in block);
+        return kind ? draw[kind](block) : null;
+      }));
+    },
+
+    // files of the result in the player
+    files(root) {
+      root.classList.add("cp-files");
+      return (value) => {
+        if (!value.groups || !value.groups.length) {
+          fill(root, [make("p", "cp-note", "No result yet. Run a clip or open an example.")]);
+          return;
+        }
+        fill(root, [
+          value.mark ? make("p", "cp-simulated", value.mark) : null,
+          ...value.groups.map((group) => {
+            const section = make("section");
+            const list = make("ul");
+            for (const file of group.files) {
+              const href = ownLink(file.href);
+              if (!href) continue;
+              const link = make("a", "", file.name);
+              link.href = href;
+              link.setAttribute("download", "");
+              const item = make("li");
+              item.append(link, make("span", "cp-note", file.note));
+              list.append(item);
+            }
+            section.append(make("h3", "", group.title), list);
+            return section;
+          }),
+        ]);
+      };
+    },
+  };
+
+  function problem(value) {
+    const box = make("div", "cp-problem");
+    box.setAttribute("role", "alert");
+    box.append(make("strong", "", value.message), make("p", "", value.hint || ""));
+    return box;
+  }
+
+  window.CineglassPage = {
+    mount(kind, tools) {
+      const root = tools.element.firstElementChild || tools.element;
+      const draw = parts[kind](root, tools);
+      const update = () => draw(tools.props.value || {});
+      update();
+      tools.watch("value", update);
+    },
+  };
+})();

@@ -1,0 +1,417 @@
+"""Everything that happens on the page, wired in one place: which click calls what, and what it changes.
+
+Handlers run beside Gradio's queue (``queue=False``) where they can; the two long jobs, letting a film in and running it, stand in lines
+of our own (:mod:`ui.line`). So a full house stops nobody from opening an example.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from extractors.errors import CineglassError
+from extractors.grid import valid_rows
+from extractors.transcript import Transcript
+from settings import Settings
+from ui import data, run, stimulus, words
+from ui.line import Job, Line, in_plain_words
+from ui.panel import Panel
+from ui.player import Player, failed, kept, working
+from ui.run import RunSection
+from ui.sessions import Shelf, Visit
+from ui.shown import Shown, of_example, of_run, top_value
+from ui.stimulus import StimulusSection
+from ui.words import WordsTab
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.2
+"""Seconds between two looks at a job."""
+
+FEW_VALID_TRS = 30
+
+
+@dataclass(frozen=True)
+class Parts:
+    """All components that events touch."""
+
+    visit: gr.State
+    top: Panel
+    stimulus: StimulusSection
+    run: RunSection
+    player: Player
+    words: WordsTab
+    files: Panel
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Last item of a run's job: the result lies on the shelf under ``token``."""
+
+    token: str
+    result: Any
+
+
+class Handlers:
+    """What the page does.
+
+    Parameters
+    ----------
+    parts : Parts
+    settings : Settings
+    shelf : Shelf
+    runs : Line
+        Shared with the API.
+    predict : callable
+        ``experiments.predict.predict``, or in tests a generator function of the same form.
+    """
+
+    def __init__(self, parts: Parts, *, settings: Settings, shelf: Shelf, runs: Line, predict: Callable[..., Iterator[Any]]):
+        self.parts = parts
+        self.settings = settings
+        self.shelf = shelf
+        self.runs = runs
+        self.gate = Line(running=2, waiting=settings.queue_size)
+        self.predict = predict
+        self.looking_elsewhere: set[str] = set()  # jobs whose visitor opened an example meanwhile: the player stays with that
+
+    # stimulus -----------------------------------------------------------------------------------------------------------------------
+
+    def pick_example(self, visit: Visit, event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
+        """Show an example's finished result."""
+        try:
+            shown = of_example(str(getattr(event, "id", "")))
+        except CineglassError as error:
+            return {self.parts.stimulus.clip: stimulus.clip_error(error.message, error.hint)}
+        return self._open_example(visit, shown, request)
+
+    def _open_example(self, visit: Visit, shown: Shown, request: gr.Request) -> dict[Any, Any]:
+        job = self.runs.of(request.session_hash)
+        if job is not None:
+            self.looking_elsewhere.add(job.id)
+        visit = visit.but(upload="", example=shown.example, name=shown.title, n_trs=shown.n_trs, transcript=None, shown=shown.transcript)
+        parts = self.parts
+        changes = self._show(shown) | {
+            parts.visit: visit,
+            parts.stimulus.clip: {},
+            parts.stimulus.transcript_note: {"lines": []},
+            parts.stimulus.no_transcript: gr.update(visible=False),
+            parts.stimulus.transcript_file: gr.update(visible=True),
+        }
+        if job is None:
+            changes |= {parts.run.status: run.empty(), parts.run.run: gr.update(interactive=True)}
+        return changes
+
+    async def receive_upload(self, path: str | None, visit: Visit, request: gr.Request) -> AsyncIterator[dict[Any, Any]]:
+        """Let a film in: it goes through the gate at once, so length and mistakes are known before Run."""
+        if path is None:
+            return
+        async for changes in self._receive(path, "", visit, request):
+            yield changes
+
+    async def receive_recording(self, visit: Visit, event: gr.EventData, request: gr.Request) -> AsyncIterator[dict[Any, Any]]:
+        """Let a webcam recording in."""
+        async for changes in self._receive(str(getattr(event, "path", "")), "Webcam recording", visit, request):
+            yield changes
+
+    async def _receive(self, path: str, name: str, visit: Visit, request: gr.Request) -> AsyncIterator[dict[Any, Any]]:
+        from extractors.media import admit, display_name
+
+        parts = self.parts
+        name = name or display_name(Path(path).name)
+        target = visit.but(upload="", example="", n_trs=0, transcript=None)
+        waiting = {parts.visit: target, parts.run.run: gr.update(interactive=False), parts.stimulus.upload: None}
+        yield waiting | {parts.stimulus.clip: {"name": name, "busy": "Looking at the file", "fraction": 0.0}}
+        token = ""
+        job = None
+        try:
+            token = await asyncio.to_thread(self.shelf.keep_upload, path)
+            self.gate.stop_visitor(request.session_hash)
+            film = self.shelf.upload(token)
+            job = self.gate.join(request.session_hash, lambda: admit(film, name=name, settings=self.settings))
+            while not job.over:
+                await asyncio.sleep(POLL_S / 2)
+                stage = job.stages.get("gate")
+                if stage is not None and not job.over:
+                    yield {parts.stimulus.clip: {"name": name, "busy": stage.message, "fraction": stage.done / stage.total}}
+            if job.error is not None:
+                raise job.error
+        except Exception as error:
+            error = in_plain_words(error)
+            self.shelf.delete(uploads=[token])
+            yield {parts.stimulus.clip: stimulus.clip_error(error.message, error.hint)}
+            return
+        finally:
+            if job is not None and not job.over:
+                self.gate.stop(job)
+                self.shelf.delete(uploads=[token])
+        if job.state == "stopped":  # another file came meanwhile
+            self.shelf.delete(uploads=[token])
+            return
+        clip = job.result
+        few = valid_rows(clip.n_trs).sum() < FEW_VALID_TRS
+        notices = clip.notices + ((f"Short: under {FEW_VALID_TRS} valid TRs, so the curves are a sketch.",) if few else ())
+        card = stimulus.clip_value(
+            name=name, duration=clip.duration, n_trs=clip.n_trs, has_video=clip.has_video, has_audio=clip.has_audio, notices=notices
+        )
+        visit = target.but(upload=token, name=name, n_trs=clip.n_trs, uploads=(*visit.uploads, token), clips=(*visit.clips, clip.sha256))
+        ready = {
+            parts.visit: visit,
+            parts.stimulus.clip: card,
+            parts.stimulus.gallery: gr.update(value=self._gallery(None)),
+            parts.stimulus.delete: gr.update(visible=True),
+            parts.stimulus.transcript_file: gr.update(visible=True),
+            parts.stimulus.no_transcript: gr.update(visible=False),
+            parts.stimulus.transcript_note: {"lines": []},
+            parts.run.run: gr.update(interactive=True),
+            parts.words.table: gr.update(interactive=False),
+            parts.words.undo: gr.update(visible=False),
+            parts.words.note: {"lines": [{"text": "These are the words of the clip in the player. Those of your clip come with its run."}]},
+        }
+        if self.runs.of(request.session_hash) is None:
+            ready[parts.run.status] = run.empty()
+        yield ready
+
+    def read_transcript(self, path: str | None, visit: Visit) -> dict[Any, Any]:
+        """Take the words of the clip from a file."""
+        from extractors.formats import read_transcript
+
+        section = self.parts.stimulus
+        if path is None:
+            return {}
+        if not visit.n_trs:
+            return {section.transcript_note: _line("Choose a clip first: a transcript needs its length.", warn=True)}
+        try:
+            transcript = read_transcript(path, visit.n_trs, name=Path(path).name)
+        except Exception as error:
+            error = in_plain_words(error)
+            return {section.transcript_note: {"lines": [{"text": error.message, "warn": True}, {"text": error.hint}]}}
+        finally:
+            Path(path).unlink(missing_ok=True)
+        lines = [{"text": f"The next run takes these words. {words.about(transcript)}"}]
+        lines += [{"text": notice, "warn": True} for notice in transcript.notices]
+        return {
+            self.parts.visit: visit.but(transcript=transcript),
+            section.transcript_note: {"lines": lines},
+            section.no_transcript: gr.update(visible=True),
+        }
+
+    def leave_transcript(self, visit: Visit) -> dict[Any, Any]:
+        """Go back to what the recogniser finds."""
+        section = self.parts.stimulus
+        return {
+            self.parts.visit: visit.but(transcript=None),
+            section.transcript_note: {"lines": []},
+            section.no_transcript: gr.update(visible=False),
+        }
+
+    def delete_now(self, visit: Visit, request: gr.Request) -> dict[Any, Any]:
+        """Remove everything this visit brought here, and show the first example again."""
+        from ui.shown import landing
+
+        self.runs.stop_visitor(request.session_hash)
+        self.gate.stop_visitor(request.session_hash)
+        self.shelf.delete(uploads=visit.uploads, runs=visit.runs, clips=visit.clips)
+        parts = self.parts
+        changes = {
+            parts.visit: Visit(),
+            parts.stimulus.delete: gr.update(visible=False),
+            parts.stimulus.clip: {},
+            parts.run.run: gr.update(interactive=False, visible=True),
+            parts.run.stop: gr.update(visible=False),
+        }
+        shown = landing()
+        if shown is not None:
+            changes = self._open_example(Visit(), shown, request) | {parts.stimulus.delete: gr.update(visible=False)}
+            changes |= {parts.run.run: gr.update(interactive=True, visible=True), parts.run.stop: gr.update(visible=False)}
+        return changes | {parts.run.status: run.empty(), parts.stimulus.transcript_note: _line("Your clips and their results are deleted.")}
+
+    # run ----------------------------------------------------------------------------------------------------------------------------
+
+    async def run_clip(self, visit: Visit, recogniser: str, request: gr.Request) -> AsyncIterator[dict[Any, Any]]:
+        """Run the clip, telling every stage; the last result stays until a new one is there."""
+        parts = self.parts
+        idle = {parts.run.run: gr.update(visible=True), parts.run.stop: gr.update(visible=False)}
+        try:
+            job = self.runs.join(request.session_hash, self._job(visit, recogniser))
+        except CineglassError as error:
+            if error.code != "already_running":  # a second click while the first one runs changes nothing
+                yield idle | {parts.run.status: run.failed(error)}
+            return
+        told: Any = None
+        said = ""
+        try:
+            yield {parts.run.run: gr.update(visible=False), parts.run.stop: gr.update(visible=True), parts.run.status: run.of_job(job, 0)}
+            while not job.over:
+                status = run.of_job(job, self.runs.position(job))
+                if status != told:
+                    told = status
+                    changes: dict[Any, Any] = {parts.run.status: status}
+                    if job.state == "running" and job.id not in self.looking_elsewhere and run.active_message(job) != said:
+                        said = run.active_message(job)
+                        changes[parts.player] = working(said, progress=status["fraction"])
+                    yield changes
+                await asyncio.sleep(POLL_S)
+            elsewhere = job.id in self.looking_elsewhere
+            if job.state == "stopped":
+                yield idle | {parts.run.status: run.stopped(job)} | ({} if elsewhere else {parts.player: kept()})
+            elif job.error is not None:
+                yield idle | {parts.run.status: run.of_job(job, 0)} | ({} if elsewhere else {parts.player: failed(job.error.message, job.error.hint)})
+            else:
+                yield idle | await asyncio.to_thread(self._finish, job, visit)
+        finally:
+            self.looking_elsewhere.discard(job.id)
+            if not job.over:
+                self.runs.stop(job)
+
+    def _job(self, visit: Visit, recogniser: str) -> Callable[[], Iterator[Any]]:
+        """The generator of a run, made when its turn comes: predict, then put the result on the shelf."""
+
+        def start() -> Iterator[Any]:
+            from experiments.results import save_result
+            from extractors.stages import passing_on
+
+            if visit.upload:
+                film, name = self.shelf.upload(visit.upload), visit.name
+            else:
+                film, name = of_example(visit.example).film, visit.name
+            stages = self.predict(film, transcript=visit.transcript, recogniser=recogniser, settings=self.settings, name=name)
+            result = yield from passing_on(stages)
+            token, folder = self.shelf.new_run()
+            save_result(result, folder, film=True)
+            yield Finished(token, result)
+
+        return start
+
+    def _finish(self, job: Job, visit: Visit) -> dict[Any, Any]:
+        finished = job.result
+        shown = of_run(finished.token, finished.result, title=visit.name)
+        visit = visit.but(
+            shown=shown.transcript,
+            transcript=shown.transcript if shown.transcript is not None and shown.transcript.edited else visit.transcript,
+            runs=(*visit.runs, finished.token),
+        )
+        return self._show(shown) | {
+            self.parts.visit: visit,
+            self.parts.run.status: run.of_job(job, 0),
+            self.parts.stimulus.delete: gr.update(visible=True),
+        }
+
+    def stop_run(self, request: gr.Request) -> dict[Any, Any]:
+        """Stop the visitor's run; does its own reset, because the cancelled event can no longer speak."""
+        job = self.runs.of(request.session_hash)
+        self.runs.stop_visitor(request.session_hash)
+        parts = self.parts
+        return {
+            parts.run.run: gr.update(visible=True),
+            parts.run.stop: gr.update(visible=False),
+            parts.run.status: run.stopped(job),
+            parts.player: kept(),
+        }
+
+    def leave(self, request: gr.Request) -> None:
+        """The page was closed: nothing goes on for nobody."""
+        self.runs.stop_visitor(request.session_hash)
+        self.gate.stop_visitor(request.session_hash)
+
+    # words --------------------------------------------------------------------------------------------------------------------------
+
+    def edit_words(self, table: list[list[Any]], visit: Visit) -> dict[Any, Any]:
+        """Take over the rows a person changed."""
+        from extractors.tr_table import edit_row
+
+        part = self.parts.words
+        before = visit.transcript or visit.shown
+        if before is None or len(table) != before.n_trs:
+            return {part.table: gr.update(value=words.rows(visit.shown)), part.note: words.note_value(visit.shown)}
+        after: Transcript = before
+        try:
+            for row, cells in enumerate(table):
+                after = edit_row(after, row, "" if cells[2] is None else str(cells[2]))
+        except CineglassError as error:
+            return {part.table: gr.update(value=words.rows(before)), part.note: _line(f"{error.message} {error.hint}", warn=True)}
+        if after is before:
+            return {}
+        return {
+            self.parts.visit: visit.but(transcript=after),
+            part.note: words.note_value(after, pending=True),
+            part.undo: gr.update(visible=True),
+        }
+
+    def undo_words(self, visit: Visit) -> dict[Any, Any]:
+        """Back to the words of the result in the player."""
+        part = self.parts.words
+        return {
+            self.parts.visit: visit.but(transcript=None),
+            part.table: gr.update(value=words.rows(visit.shown)),
+            part.note: words.note_value(visit.shown),
+            part.undo: gr.update(visible=False),
+        }
+
+    # what is shown ------------------------------------------------------------------------------------------------------------------
+
+    def _show(self, shown: Shown) -> dict[Any, Any]:
+        """A result in the player and in everything around it."""
+        parts = self.parts
+        return {
+            parts.player: shown.payload,
+            parts.top: top_value(shown),
+            parts.files: data.files_value(shown.place, simulated=shown.simulated, film=shown.film_name),
+            parts.stimulus.gallery: gr.update(value=self._gallery(shown.example or None)),
+            parts.words.table: gr.update(value=words.rows(shown.transcript), interactive=True),
+            parts.words.note: words.note_value(shown.transcript),
+            parts.words.undo: gr.update(visible=False),
+        }
+
+    def _gallery(self, chosen: str | None) -> dict[str, Any]:
+        return {**self.parts.stimulus.gallery.value, "chosen": chosen}
+
+
+def _line(text: str, *, warn: bool = False) -> dict[str, Any]:
+    return {"lines": [{"text": text, "warn": warn}]}
+
+
+def wire(demo: gr.Blocks, handlers: Handlers) -> None:
+    """Attach every handler. All of it is private: programs use the named endpoints of :mod:`ui.api`."""
+    parts = handlers.parts
+    section, running, text = parts.stimulus, parts.run, parts.words
+    now = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    long = {"concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private"}
+    scene = [
+        parts.visit,
+        parts.top,
+        parts.player,
+        parts.files,
+        section.gallery,
+        section.clip,
+        section.upload,
+        section.delete,
+        section.transcript_file,
+        section.transcript_note,
+        section.no_transcript,
+        running.run,
+        running.stop,
+        running.status,
+        text.table,
+        text.note,
+        text.undo,
+    ]
+    section.gallery.pick(handlers.pick_example, [parts.visit], scene, **now)
+    section.upload.upload(handlers.receive_upload, [section.upload, parts.visit], scene, trigger_mode="always_last", **long)
+    section.recorder.recorded(handlers.receive_recording, [parts.visit], scene, **long)
+    section.transcript_file.upload(handlers.read_transcript, [section.transcript_file, parts.visit], scene, **now)
+    section.no_transcript.click(handlers.leave_transcript, [parts.visit], scene, **now)
+
+    run_event = running.run.click(handlers.run_clip, [parts.visit, running.recogniser], scene, trigger_mode="once", **long)
+    running.stop.click(handlers.stop_run, None, scene, cancels=[run_event], **now)
+    section.delete.click(handlers.delete_now, [parts.visit], scene, cancels=[run_event], **now)
+
+    text.table.input(handlers.edit_words, [text.table, parts.visit], scene, **now)
+    text.undo.click(handlers.undo_words, [parts.visit], scene, **now)
+    demo.unload(handlers.leave)

@@ -1,0 +1,125 @@
+"""What can be fetched by address: the page's own script, and the files of a result, each named; nothing else on this disk.
+
+A result is named by its random id, an example by its name. Files that are made from a result (subtitles, figures) are made when they are
+first asked for and kept beside it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from extractors.errors import CineglassError
+from settings import ASSETS
+from ui.sessions import Shelf
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPES = {
+    ".mp4": "video/mp4",
+    ".json": "application/json",
+    ".tsv": "text/tab-separated-values; charset=utf-8",
+    ".srt": "application/x-subrip; charset=utf-8",
+    ".vtt": "text/vtt; charset=utf-8",
+    ".npy": "application/octet-stream",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+}
+FILMS = ("film.mp4", "clip.mp4")
+STORED = ("responses.npy", "responses.json", "networks.tsv", "transcript.tsv", *FILMS)
+TRANSCRIPTS = ("transcript.srt", "transcript.vtt", "transcript.json")
+FIGURES = ("networks.png", "networks.svg")
+SAFE = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, max-age=0, must-revalidate"}
+
+
+def routes(shelf: Shelf) -> list[Route | Mount]:
+    """Routes for ``launch(app_kwargs={"routes": ...})``; they come before Gradio's own."""
+
+    async def of_run(request: Request) -> Response:
+        return await _answer(lambda: shelf.run(request.path_params["id"]), request.path_params["file"], shelf)
+
+    async def of_example(request: Request) -> Response:
+        return await _answer(lambda: example_folder(request.path_params["id"]), request.path_params["file"], shelf)
+
+    return [
+        Route("/cineglass/runs/{id}/{file}", of_run, methods=["GET", "HEAD"]),
+        Route("/cineglass/examples/{id}/{file}", of_example, methods=["GET", "HEAD"]),
+        Mount("/cineglass/assets/page", StaticFiles(directory=ASSETS / "page")),
+    ]
+
+
+def example_folder(name: str) -> Path:
+    """Folder of an example; FileNotFoundError when there is none of this name."""
+    folder = ASSETS / "examples" / name
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name) or not (folder / "responses.json").is_file():
+        raise FileNotFoundError("There is no such example.")
+    return folder
+
+
+async def _answer(find: Callable[[], Path], name: str, shelf: Shelf) -> Response:
+    try:
+        path = await run_in_threadpool(_file, find, name, shelf)
+    except CineglassError as error:
+        return PlainTextResponse(f"{error.message} {error.hint}", status_code=404, headers=SAFE)
+    except FileNotFoundError:
+        return PlainTextResponse("There is no such file here.", status_code=404, headers=SAFE)
+    except Exception:
+        log.exception("a file could not be made")
+        return PlainTextResponse("This file could not be made from the result.", status_code=500, headers=SAFE)
+    film = name in FILMS
+    return FileResponse(
+        path,
+        media_type=MEDIA_TYPES[path.suffix],
+        headers=SAFE,
+        filename=name,
+        content_disposition_type="inline" if film else "attachment",
+    )
+
+
+def _file(find: Callable[[], Path], name: str, shelf: Shelf) -> Path:
+    folder = find()
+    if name in STORED:
+        path = folder / name
+        if not path.is_file():
+            raise FileNotFoundError(name)
+        return path
+    if name not in (*TRANSCRIPTS, *FIGURES):
+        raise FileNotFoundError(name)
+    # An example's folder belongs to the project and is not written to
+    home = folder if folder.is_relative_to(shelf.runs) else shelf.settings.cache_dir / "made" / folder.name
+    made = home / name
+    newest = max((folder / source).stat().st_mtime for source in ("responses.json", "transcript.tsv") if (folder / source).is_file())
+    if made.is_file() and made.stat().st_mtime >= newest:
+        return made
+    home.mkdir(parents=True, exist_ok=True)
+    work = home / f".{secrets.token_hex(4)}{made.suffix}"
+    try:
+        _make(folder, name, work)
+        os.replace(work, made)
+    finally:
+        work.unlink(missing_ok=True)
+    return made
+
+
+def _make(folder: Path, name: str, target: Path) -> None:
+    from experiments.results import load_result
+
+    result = load_result(folder)
+    if name in FIGURES:
+        from viz.export import write
+
+        write(result.responses, f"networks_{target.suffix[1:]}", target)
+    else:
+        from extractors.formats import write_transcript
+
+        write_transcript(result.transcript, target, target.suffix[1:])

@@ -1,0 +1,180 @@
+"""What the page keeps for its visitors on disk: uploads and results, each under a random id, each with an end date.
+
+The id is the only key: who does not hold it cannot name the folder. Nothing here is shared between visitors; what is shared (features,
+canonical clips) lies in the content-addressed cache and holds no names.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from extractors.errors import CacheError
+from extractors.transcript import Transcript
+from settings import Settings
+
+TOKEN = re.compile(r"[0-9a-f]{32}")
+CONTENT_OR_TOKEN = re.compile(r"[0-9a-f]{32}|[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Visit:
+    """What the page remembers of one visitor between two clicks; everything large lies on disk.
+
+    Attributes
+    ----------
+    upload : str
+        Id of the upload that Run runs; "" when that is the example.
+    example : str
+        Id of the example that Run runs; "" when that is the upload.
+    name : str
+        The visitor's file name (hostile text, for display only).
+    n_trs : int
+        TRs of the clip that Run runs.
+    transcript : Transcript or None
+        Words given by file or edited by hand for the next run; None lets the recogniser find them.
+    shown : Transcript or None
+        Words of the result in the player, as it was made.
+    uploads, runs, clips : tuple of str
+        Everything this visit brought here (ids, and sha256 of the clips), for *delete now*.
+    """
+
+    upload: str = ""
+    example: str = ""
+    name: str = ""
+    n_trs: int = 0
+    transcript: Transcript | None = None
+    shown: Transcript | None = None
+    uploads: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
+    clips: tuple[str, ...] = ()
+
+    def but(self, **changes: object) -> Visit:
+        """A copy with some fields changed."""
+        return replace(self, **changes)
+
+
+class Shelf:
+    """Uploads and results of all visitors.
+
+    Parameters
+    ----------
+    settings : Settings
+        ``cache_dir``, ``keep_hours`` and ``cache_max_gb`` are used.
+    """
+
+    def __init__(self, settings: Settings):
+        self.settings = settings
+        self.gradio = settings.cache_dir / "incoming"
+        self.uploads = settings.cache_dir / "uploads"
+        self.runs = settings.cache_dir / "runs"
+
+    def keep_upload(self, path: str | Path) -> str:
+        """Take an uploaded file out of Gradio's folder and return its id.
+
+        Parameters
+        ----------
+        path : path
+            Where Gradio says it put the file. It came through the browser, so it is checked: only files below our own incoming folder are taken.
+
+        Raises
+        ------
+        CacheError
+            ``not_uploaded`` for a path that is no upload, ``disk`` when it cannot be kept.
+        """
+        source = Path(path).resolve()
+        if not source.is_relative_to(self.gradio.resolve()) or not source.is_file():
+            raise CacheError("not_uploaded", "That file was not uploaded here, or it is gone.", "Upload it again.")
+        token = secrets.token_hex(16)
+        try:
+            folder = self.uploads / token
+            folder.mkdir(parents=True)
+            # Gradio names its folder after the content, so two visitors with the same film share it: link, and leave theirs alone
+            os.link(source, folder / "film")
+            (folder / "incoming").write_text(source.relative_to(self.gradio.resolve()).parts[0], encoding="utf-8")
+        except OSError as error:
+            shutil.rmtree(self.uploads / token, ignore_errors=True)
+            raise CacheError(
+                "disk", "The upload could not be kept: the disk of this machine is full or cannot be written.", "Try again later."
+            ) from error
+        return token
+
+    def upload(self, token: str) -> Path:
+        """File of an upload; raises CacheError ``gone`` when it has expired or was deleted."""
+        if not TOKEN.fullmatch(token) or not (self.uploads / token / "film").is_file():
+            raise CacheError("gone", "This clip is no longer kept here.", "Upload it again.")
+        return self.uploads / token / "film"
+
+    def new_run(self) -> tuple[str, Path]:
+        """A fresh id and the folder its result goes to (not made yet)."""
+        token = secrets.token_hex(16)
+        return token, self.runs / token
+
+    def run(self, token: str) -> Path:
+        """Folder of a result; raises CacheError ``gone`` when it has expired or was deleted."""
+        if not TOKEN.fullmatch(token) or not (self.runs / token / "responses.json").is_file():
+            raise CacheError("gone", "This result is no longer kept here.", "Run the clip again, or open an example.")
+        return self.runs / token
+
+    def delete(self, *, uploads: Iterable[str] = (), runs: Iterable[str] = (), clips: Iterable[str] = ()) -> None:
+        """Remove uploads, results, and the canonical clips with these sha256, now."""
+        uploads = tuple(token for token in uploads if TOKEN.fullmatch(token))
+        for token in uploads:
+            note = self.uploads / token / "incoming"
+            if note.is_file() and note.read_text(encoding="utf-8"):
+                shutil.rmtree(self.gradio / Path(note.read_text(encoding="utf-8")).name, ignore_errors=True)
+        for root, names in ((self.uploads, uploads), (self.runs, runs), (self.settings.cache_dir / "clips", clips)):
+            for name in names:
+                if CONTENT_OR_TOKEN.fullmatch(name):
+                    shutil.rmtree(root / name, ignore_errors=True)
+
+    def sweep(self, *, now: float | None = None) -> int:
+        """Remove what is older than ``keep_hours``, also uploads that nobody submitted; then the oldest beyond the size bound.
+
+        Returns
+        -------
+        int
+            How many entries went.
+        """
+        now = time.time() if now is None else now
+        oldest_allowed = now - self.settings.keep_hours * 3600
+        kept: list[tuple[float, int, Path]] = []
+        gone = 0
+        for root in (self.gradio, self.uploads, self.runs, self.settings.cache_dir / "clips"):
+            for entry in root.iterdir() if root.is_dir() else ():
+                try:
+                    age, size = _age_and_size(entry)
+                except OSError:
+                    continue  # another process removed it meanwhile
+                if age < oldest_allowed:
+                    _remove(entry)
+                    gone += 1
+                else:
+                    kept.append((age, size, entry))
+        excess = sum(size for _, size, _ in kept) - self.settings.cache_max_gb * 1e9
+        for _, size, entry in sorted(kept, key=lambda item: item[0]):
+            if excess <= 0:
+                break
+            _remove(entry)
+            gone += 1
+            excess -= size
+        return gone
+
+
+def _age_and_size(entry: Path) -> tuple[float, int]:
+    files = [entry, *entry.rglob("*")] if entry.is_dir() else [entry]
+    stats = [file.stat() for file in files]
+    return max(stat.st_mtime for stat in stats), sum(stat.st_size for stat in stats)
+
+
+def _remove(entry: Path) -> None:
+    if entry.is_dir() and not entry.is_symlink():
+        shutil.rmtree(entry, ignore_errors=True)
+    else:
+        entry.unlink(missing_ok=True)

@@ -1,0 +1,78 @@
+"""The Stimulus section: examples with finished results, an upload, the webcam, a transcript file; how long a clip stays, and delete now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from extractors.grid import TR
+from settings import Settings
+from ui.panel import Panel
+
+WEBCAM_MOST_S = 180.0
+"""Longest webcam recording in seconds."""
+
+
+@dataclass(frozen=True)
+class StimulusSection:
+    """Components of the section."""
+
+    gallery: Panel
+    upload: gr.File
+    clip: Panel
+    delete: gr.Button
+    recorder: Panel
+    transcript_file: gr.UploadButton
+    transcript_note: Panel
+    no_transcript: gr.Button
+
+
+def stimulus_section(examples: list[dict[str, Any]], chosen: str | None, settings: Settings) -> StimulusSection:
+    """Build the section.
+
+    Parameters
+    ----------
+    examples : list of {"id", "title", "caption", "duration", "film", "still"}
+    chosen : str or None
+        Example shown on landing.
+    settings : Settings
+    """
+    with gr.Column(elem_classes="cp-section", elem_id="cp-stimulus-section"):
+        gr.HTML("<h2>1 Stimulus</h2>", elem_classes="cp-section-title", apply_default_css=False)
+        gallery = Panel("gallery", {"examples": examples, "chosen": chosen}, sends=("pick",), elem_id="cp-gallery", visible=bool(examples))
+        # gr.File and not gr.Video: the latter hands the raw upload to ffmpeg before our gate has seen it
+        upload = gr.File(label="Your own film or sound", show_label=False, height=96, elem_id="cp-upload")
+        clip = Panel("clip", {}, elem_id="cp-clip")
+        recorder = Panel("recorder", {"least": settings.min_trs * TR, "most": WEBCAM_MOST_S}, sends=("recorded",), elem_id="cp-recorder")
+        with gr.Row(elem_id="cp-transcript-row"):
+            transcript_file = gr.UploadButton("Add a transcript file", size="sm", visible=chosen is not None, elem_id="cp-transcript-file")
+            no_transcript = gr.Button("Leave it out", size="sm", visible=False, elem_id="cp-no-transcript")
+        transcript_note = Panel("notes", {"lines": []}, elem_id="cp-transcript-note")
+        Panel("notes", {"lines": [{"text": keeping(settings)}]}, elem_id="cp-keeping")
+        delete = gr.Button("Delete my clips and results now", size="sm", visible=False, elem_id="cp-delete")
+    return StimulusSection(gallery, upload, clip, delete, recorder, transcript_file, transcript_note, no_transcript)
+
+
+def keeping(settings: Settings) -> str:
+    """What may be uploaded, and how long it stays."""
+    longest = settings.max_duration_s
+    length = f"{longest / 60:g} minutes" if longest >= 60 else f"{longest:g} s"
+    hours = settings.keep_hours
+    kept = f"{hours:g} hours" if hours > 1 else f"{hours * 60:.0f} minutes"
+    return (
+        f"{settings.min_trs * TR:.0f} s to {length}, up to {settings.max_upload_mb} MB. A clip stays on the computer that runs this page, "
+        f"{kept} at most, then it is deleted with its result."
+    )
+
+
+def clip_value(*, name: str, duration: float, n_trs: int, has_video: bool, has_audio: bool, notices: tuple[str, ...] = ()) -> dict[str, Any]:
+    """What the clip card shows of a clip that may run."""
+    tracks = "picture and sound" if has_video and has_audio else "picture, no sound" if has_video else "sound, no picture"
+    return {"name": name, "duration": duration, "n_trs": n_trs, "tracks": tracks, "notices": list(notices)}
+
+
+def clip_error(message: str, hint: str) -> dict[str, Any]:
+    """What the clip card shows of a file that may not."""
+    return {"error": {"message": message, "hint": hint}}

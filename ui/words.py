@@ -1,0 +1,90 @@
+"""The Transcript tab: film time, TR and words of the result in the player; the words can be changed and run again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from extractors.grid import TR
+from extractors.transcript import Transcript
+from ui.panel import Panel
+
+HEADERS = ["Film time", "TR", "Words"]
+
+
+@dataclass(frozen=True)
+class WordsTab:
+    """Components of the tab."""
+
+    table: gr.Dataframe
+    note: Panel
+    undo: gr.Button
+
+
+def words_tab(transcript: Transcript | None) -> WordsTab:
+    """Build the tab's content."""
+    note = Panel("notes", note_value(transcript), elem_id="cp-words-note")
+    # "str" cells are shown as text; the html and markdown types are never used here
+    table = gr.Dataframe(
+        value=rows(transcript),
+        headers=HEADERS,
+        datatype=["str", "str", "str"],
+        type="array",
+        column_count=3,
+        static_columns=[0, 1],
+        column_widths=["110px", "70px", "auto"],
+        wrap=True,
+        interactive=True,
+        max_height=420,
+        buttons=[],
+        show_label=False,
+        label="Words per TR",
+        elem_id="cp-words",
+    )
+    undo = gr.Button("Undo all edits", size="sm", visible=False, elem_id="cp-words-undo")
+    return WordsTab(table, note, undo)
+
+
+def rows(transcript: Transcript | None) -> list[list[str]]:
+    """One row per TR: film time of its start, index, words."""
+    if transcript is None:
+        return []
+    return [[_clock(row * TR), str(row), text] for row, text in enumerate(transcript.text_per_tr)]
+
+
+def note_value(transcript: Transcript | None, *, pending: bool = False) -> dict[str, Any]:
+    """What stands above the table: who found the words, how far to trust them, whether a person changed them."""
+    if transcript is None:
+        return {"lines": [{"text": "No words yet."}]}
+    lines = [{"text": about(transcript)}]
+    if transcript.edited:
+        tail = " Press Run to predict with the changed words; picture and sound are not computed again." if pending else ""
+        lines.append({"text": f"Edited by hand.{tail}", "warn": True})
+    elif transcript.text_per_tr:
+        lines.append({"text": "Click into a row to change its words, then press Run."})
+    lines += [{"text": notice} for notice in transcript.notices]
+    return {"lines": lines}
+
+
+def about(transcript: Transcript) -> str:
+    """One sentence on where the words come from."""
+    if transcript.source == "none":
+        return "This result was made without words."
+    count = len(transcript.words)
+    language = f", language {transcript.language}" if transcript.language else ""
+    times = {
+        "recognised": "times from the recogniser",
+        "given": "times as in the file",
+        "aligned": "times from aligning the text to the sound",
+        "spread": "times spread evenly, because the text had none",
+        "none": "no times",
+    }[transcript.timing]
+    found = f"{count} word{'s' if count != 1 else ''}" if count else "No words found"
+    caution = ". It knows English only and makes many errors" if "sphinx" in transcript.source else ""
+    return f"{found}: {transcript.source}{language}, {times}{caution}."
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds // 60)}:{seconds % 60:05.2f}"
