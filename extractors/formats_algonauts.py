@@ -1,9 +1,8 @@
 """The Algonauts 2025 transcript table: tab-separated, one row per TR, word lists as Python literals.
 
 Columns ``text_per_tr``, ``words_per_tr``, ``onsets_per_tr``, ``durations_per_tr`` (reference: the challenge's data release). A silent TR has an empty
-text cell and ``[]`` lists.
-Values survive a round trip unchanged: numbers are written as Python prints them, which reads back bit for bit, and text is
-written as it is. Cells are therefore *not* guarded against spreadsheet formulas; the ``csv`` format is the one for spreadsheets. One more column,
+text cell and ``[]`` lists. Values survive a round trip unchanged: numbers are written as Python prints them, which reads back bit for bit, and text
+is written as it is. Cells are therefore *not* guarded against spreadsheet formulas; the ``csv`` format is the one for spreadsheets. One more column,
 ``edited_per_tr`` (0 or 1), is written only when a person changed a row. Lists are parsed as literals with caps, never evaluated.
 """
 
@@ -16,13 +15,12 @@ import math
 
 from extractors.errors import TranscriptError
 from extractors.grid import TR
-from extractors.tr_table import MAX_ROW_CHARS, MAX_WORD_CHARS, MAX_WORDS, clean
+from extractors.tr_table import MAX_ROW_CHARS, MAX_ROW_WORDS, MAX_WORD_CHARS, MAX_WORDS, clean
 from extractors.transcript import Transcript
 
 COLUMNS = ("text_per_tr", "words_per_tr", "onsets_per_tr", "durations_per_tr")
 EDITED = "edited_per_tr"
-MAX_CELL_CHARS = 20_000
-MAX_ROW_ITEMS = 500
+MAX_CELL_CHARS = 50_000
 
 
 def read_table(text: str, n_trs: int, *, source: str) -> Transcript:
@@ -119,12 +117,12 @@ def _list(cell: str, name: str, line: int) -> tuple:
         if len(cell) > MAX_CELL_CHARS or cell[0] != "[":
             raise ValueError
         value = ast.literal_eval(cell)
-        if not isinstance(value, list) or len(value) > MAX_ROW_ITEMS:
+        if not isinstance(value, list) or len(value) > MAX_ROW_WORDS:
             raise ValueError
         return tuple(float(item) if isinstance(item, int) and abs(item) > 2**53 else item for item in value)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError, OverflowError) as error:
         raise TranscriptError(
-            "bad_list", f"{name} in line {line} is not a plain list of at most {MAX_ROW_ITEMS} values.", "Write lists as ['a', 'b'] or [0.5, 1.2]."
+            "bad_list", f"{name} in line {line} is not a plain list of at most {MAX_ROW_WORDS} values.", "Write lists as ['a', 'b'] or [0.5, 1.2]."
         ) from error
 
 

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from extractors.errors import TranscriptError
 from extractors.formats_algonauts import check_rows
 from extractors.grid import TR
-from extractors.tr_table import MAX_ROW_CHARS, MAX_WORD_CHARS, MAX_WORDS, clean, spread, table_from_words
+from extractors.tr_table import MAX_ROW_CHARS, MAX_ROW_WORDS, MAX_WORD_CHARS, MAX_WORDS, clean, spread, table_from_words
 from extractors.transcript import Timing, Transcript, Word
 
 FORMAT = "cineglass-transcript"
@@ -99,8 +99,8 @@ def _own(data: dict, n_trs: int) -> Transcript:
 def _own_row(row: Any, place: str) -> tuple[str, list[Word]]:
     if not isinstance(row, dict) or not isinstance(row.get("text"), str) or not isinstance(row.get("words"), list):
         raise TranscriptError("json_shape", f"The transcript's {place} needs a text and words.", _HINT)
-    if len(row["text"]) > MAX_ROW_CHARS:
-        raise TranscriptError("row_too_long", f"The text of {place} has more than {MAX_ROW_CHARS} characters.", _HINT)
+    if len(row["text"]) > MAX_ROW_CHARS or len(row["words"]) > MAX_ROW_WORDS:
+        raise TranscriptError("row_too_long", f"The {place} has more than {MAX_ROW_CHARS} characters or {MAX_ROW_WORDS} words.", _HINT)
     words = []
     for item in row["words"]:
         if not isinstance(item, list) or len(item) != 3:

@@ -19,7 +19,7 @@ from extractors.vad import Span
 LONGEST_PIECE_S = 12.0
 DECODER = {
     "samprate": 16000,
-    "cmn": "batch",  # each piece normalised by itself: the same words whichever child hears it, in whatever order
+    "cmn": "batch",  # each piece is normalised by itself
     "fwdflat": False,  # the second pass: a third of the time, no better (benchmarks/speech.py)
     "maxhmmpf": 3000,  # bounds the time of hard passages: half the time, word error rate within 0.01
     "loglevel": "FATAL",
@@ -71,6 +71,7 @@ def pcm(samples: np.ndarray) -> bytes:
 
 def segments(decoder, samples: np.ndarray) -> list[tuple[str, float, float]]:
     """Decode one utterance; words with start and end in seconds, fillers left out. Empty where the decoder found no path at all."""
+    decoder.reinit_feat()  # the front end remembers the utterance before: the same piece must give the same words in any order
     decoder.start_utt()
     decoder.process_raw(pcm(samples), full_utt=True)
     decoder.end_utt()

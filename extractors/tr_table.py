@@ -16,8 +16,8 @@ from extractors.transcript import Timing, Transcript, Word
 
 MAX_WORD_CHARS = 200
 MAX_WORDS = 50_000
-MAX_ROW_CHARS = 2_000
-MAX_ROW_WORDS = 100
+MAX_ROW_CHARS = 4_000
+MAX_ROW_WORDS = 200
 EDIT_MARGIN_S = 0.001
 """Re-timed words end this much before the TR does, so that the last offset still lies inside it."""
 
@@ -81,7 +81,7 @@ def table_from_words(
     Raises
     ------
     TranscriptError
-        A time is not a finite number, a duration is negative, a word is longer than 200 characters, or there are too many words.
+        A time is not a finite number, a duration is negative, a word is longer than 200 characters, or there are too many words in all or in one row.
     """
     rows: list[list[Word]] = [[] for _ in range(n_trs)]
     notices, beyond, early = list(notices), 0, 0
@@ -99,6 +99,11 @@ def table_from_words(
         else:
             onset = max(0.0, word.onset)
             rows[row].append(word if onset == word.onset else Word(word.text, onset, word.offset - onset))
+    for number, row in enumerate(rows):
+        if len(row) > MAX_ROW_WORDS or sum(len(word.text) + 1 for word in row) > MAX_ROW_CHARS:
+            raise TranscriptError(
+                "too_many_words", f"{len(row)} words end inside row {number}, which lasts {TR} s; at most {MAX_ROW_WORDS} can.", "Check the times."
+            )
     if beyond:
         notices.append(f"{_count(beyond)} beyond the clip's last whole TR and left out.")
     if early:
