@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from extractors.errors import TranscriptError
-from extractors.tr_table import clean, spread
+from extractors.tr_table import MAX_WORD_CHARS, clean, spread
 from extractors.transcript import Transcript, Word
 
 MAX_CUES = 20_000
@@ -65,8 +65,12 @@ def read_cues(lines: list[str], *, vtt: bool) -> list[Word]:
             raise TranscriptError(
                 "too_many_cues", f"The subtitle file has more than {MAX_CUES} cues (line {cue.line}).", "Cut it to the clip's part."
             )
-        text = _plain(" ".join(part.strip() for part in cue.text), vtt)
-        words += spread(clean(text).split(), cue.start, cue.end) if text.strip() else []
+        texts = clean(_plain(" ".join(part.strip() for part in cue.text), vtt)).split()
+        if any(len(text) > MAX_WORD_CHARS for text in texts):
+            raise TranscriptError(
+                "word_too_long", f"The cue at line {cue.line} has a word of more than {MAX_WORD_CHARS} characters.", "Put spaces between the words."
+            )
+        words += spread(texts, cue.start, cue.end) if texts else []
     if not count:
         raise TranscriptError("no_cues", "The subtitle file holds no cue with a start and an end.", "Choose an SRT or WebVTT file with times.")
     return words

@@ -105,9 +105,9 @@ def table_from_words(
                 "too_many_words", f"{len(row)} words end inside row {number}, which lasts {TR} s; at most {MAX_ROW_WORDS} can.", "Check the times."
             )
     if beyond:
-        notices.append(f"{_count(beyond)} beyond the clip's last whole TR and left out.")
+        notices.append(f"{_count(beyond)} beyond the clip's last whole TR and {_was(beyond)} left out.")
     if early:
-        notices.append(f"{_count(early)} before the clip begins and left out.")
+        notices.append(f"{_count(early)} before the clip begins and {_was(early)} left out.")
     return Transcript(
         text_per_tr=tuple(" ".join(word.text for word in row) for row in rows),
         words_per_tr=tuple(tuple(word.text for word in row) for row in rows),
@@ -191,6 +191,10 @@ def _order(word: Word) -> tuple[float, float]:
 
 def _count(words: int) -> str:
     return "1 word lies" if words == 1 else f"{words} words lie"
+
+
+def _was(words: int) -> str:
+    return "was" if words == 1 else "were"
 
 
 def _check(word: Word) -> None:
