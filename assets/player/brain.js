@@ -11,7 +11,7 @@ const VIEWS = [
 ];
 const SMALLEST_MM = 2.5;
 const LARGEST_MM = 4.1;
-const TITLE_PX = 17;
+const TITLE_PX = 20;
 const FOOT_PX = 20;
 
 class Brain {
@@ -79,43 +79,60 @@ class Brain {
         discs.push({ parcel, near, x: toX(view.across(centre)) * ratio, y: toY(view.up(centre)) * ratio, radius });
       }
     }
-    const covers = [];
-    const counts = new Uint32Array(wide * high);
-    discs.forEach((disc, number) => {
-      for (let y = Math.max(0, Math.floor(disc.y - disc.radius)); y <= Math.min(high - 1, Math.ceil(disc.y + disc.radius)); y += 1) {
-        for (let x = Math.max(0, Math.floor(disc.x - disc.radius)); x <= Math.min(wide - 1, Math.ceil(disc.x + disc.radius)); x += 1) {
-          const cover = disc.radius - Math.hypot(x + 0.5 - disc.x, y + 0.5 - disc.y) + 0.5;
-          if (cover <= 0.04) continue;
-          covers.push(y * wide + x, number, Math.min(255, Math.round(cover * 255)));
-          counts[y * wide + x] += 1;
+    const eachCover = (visit) => {
+      discs.forEach((disc, number) => {
+        const bottom = Math.min(high - 1, Math.ceil(disc.y + disc.radius));
+        const right = Math.min(wide - 1, Math.ceil(disc.x + disc.radius));
+        for (let y = Math.max(0, Math.floor(disc.y - disc.radius)); y <= bottom; y += 1) {
+          const rise = (y + 0.5 - disc.y) ** 2;
+          for (let x = Math.max(0, Math.floor(disc.x - disc.radius)); x <= right; x += 1) {
+            const cover = disc.radius + 0.5 - Math.sqrt(rise + (x + 0.5 - disc.x) ** 2);
+            if (cover > 0.04) visit(y * wide + x, number, cover);
+          }
         }
-      }
+      });
+    };
+    const counts = new Uint16Array(wide * high);
+    let total = 0;
+    eachCover((pixel) => {
+      counts[pixel] += 1;
+      total += 1;
     });
-    const pixels = [];
-    for (let pixel = 0; pixel < counts.length; pixel += 1) if (counts[pixel]) pixels.push(pixel);
-    const starts = new Uint32Array(pixels.length + 1);
+    const used = counts.reduce((sum, count) => sum + (count > 0), 0);
+    const pixels = new Uint32Array(used);
+    const starts = new Uint32Array(used + 1);
     const slot = new Uint32Array(counts.length);
-    pixels.forEach((pixel, i) => {
+    for (let pixel = 0, i = 0; pixel < counts.length; pixel += 1) {
+      if (!counts[pixel]) continue;
+      pixels[i] = pixel;
       slot[pixel] = starts[i];
       starts[i + 1] = starts[i] + counts[pixel];
-    });
-    const disc = new Uint16Array(covers.length / 3);
-    const cover = new Uint8Array(covers.length / 3);
-    for (let i = 0; i < covers.length; i += 3) {
-      const at = slot[covers[i]];
-      slot[covers[i]] += 1;
-      disc[at] = covers[i + 1];
-      cover[at] = covers[i + 2];
+      i += 1;
     }
+    const coverDisc = new Uint16Array(total);
+    const cover = new Uint8Array(total);
+    eachCover((pixel, number, amount) => {
+      const at = slot[pixel];
+      slot[pixel] += 1;
+      coverDisc[at] = number;
+      cover[at] = Math.min(255, Math.round(amount * 255));
+    });
     this.discs = discs;
     this.discParcel = Uint16Array.from(discs, (d) => d.parcel);
     this.discNear = Float32Array.from(discs, (d) => d.near);
     this.strength = new Float32Array(discs.length);
     this.ink = new Uint8Array(discs.length * 4);
-    this.pixels = Uint32Array.from(pixels);
-    this.starts = starts;
-    this.coverDisc = disc;
-    this.cover = cover;
+    Object.assign(this, { pixels, starts, coverDisc, cover });
+  }
+
+  /** The disc that shows in the i-th covered pixel, as a place in the lists of covers. */
+  winner(i) {
+    const { starts, coverDisc, cover, strength } = this;
+    let best = starts[i];
+    for (let at = best + 1; at < starts[i + 1]; at += 1) {
+      if (strength[coverDisc[at]] * cover[at] > strength[coverDisc[best]] * cover[best]) best = at;
+    }
+    return best;
   }
 
   /** Draw one row of z values, or none (`row` -1: no prediction). */
@@ -125,12 +142,9 @@ class Brain {
     this.threshold = settings.threshold;
     this.paintDiscs(row, settings);
     const data = this.image.data;
-    const { pixels, starts, coverDisc, cover, strength, ink } = this;
+    const { pixels, coverDisc, cover, ink } = this;
     for (let i = 0; i < pixels.length; i += 1) {
-      let best = starts[i];
-      for (let at = best + 1; at < starts[i + 1]; at += 1) {
-        if (strength[coverDisc[at]] * cover[at] > strength[coverDisc[best]] * cover[best]) best = at;
-      }
+      const best = this.winner(i);
       const from = coverDisc[best] * 4;
       const to = pixels[i] * 4;
       data[to] = ink[from];
@@ -299,13 +313,7 @@ class Brain {
     let high = this.pixels.length - 1;
     while (low <= high) {
       const middle = (low + high) >> 1;
-      if (this.pixels[middle] === pixel) {
-        let best = this.starts[middle];
-        for (let at = best + 1; at < this.starts[middle + 1]; at += 1) {
-          if (this.strength[this.coverDisc[at]] * this.cover[at] > this.strength[this.coverDisc[best]] * this.cover[best]) best = at;
-        }
-        return this.discParcel[this.coverDisc[best]];
-      }
+      if (this.pixels[middle] === pixel) return this.discParcel[this.coverDisc[this.winner(middle)]];
       if (this.pixels[middle] < pixel) low = middle + 1;
       else high = middle - 1;
     }

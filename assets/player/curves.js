@@ -25,7 +25,7 @@ class Curves {
     }
     this.narrow = width < 560;
     this.left = this.narrow ? 34 : 52;
-    this.right = this.narrow ? 74 : 176;
+    this.right = this.narrow ? 88 : 176;
     this.top = 10;
     this.bottom = this.narrow ? 34 : 36;
   }
@@ -80,10 +80,10 @@ class Curves {
     if (settings.simulated) {
       context.font = `600 10.5px ${this.theme.font}`;
       context.fillStyle = this.theme.warn;
-      context.textAlign = "left";
+      context.textAlign = "right";
       context.textBaseline = "top";
       context.letterSpacing = "1.5px";
-      context.fillText("SIMULATED", this.left + 6, this.top + 4);
+      context.fillText("SIMULATED", this.width - 2, this.height - this.bottom + 20);
       context.letterSpacing = "0px";
     }
   }
@@ -166,7 +166,8 @@ class Curves {
       context.stroke();
       context.fillText(clockText(time), x, bottom + 6);
     }
-    context.fillText(settings.lag ? "film time (min:s), response shifted back 5 s" : "film time (min:s)", this.left + this.plotWidth / 2, bottom + 20);
+    const shifted = this.narrow ? "film time, shifted back 5 s" : "film time (min:s), response shifted back 5 s";
+    context.fillText(settings.lag ? shifted : "film time (min:s)", this.left + this.plotWidth / 2, bottom + 20);
     if (!this.narrow) {
       context.save();
       context.translate(11, (this.top + bottom) / 2);
@@ -228,7 +229,7 @@ class Curves {
     for (const label of labels) {
       context.strokeStyle = label.colour;
       context.lineWidth = 1;
-      context.globalAlpha = 0.7;
+      context.globalAlpha = 0.4;
       context.beginPath();
       context.moveTo(label.x, label.from);
       context.lineTo(right + 2, label.from);

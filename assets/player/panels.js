@@ -70,7 +70,7 @@ class Words {
   }
 }
 
-const STRONGEST = 8;
+const STRONGEST = 11;
 
 /** Networks ranked at the playhead, and the parcels farthest from zero. */
 class Ranking {

@@ -46,8 +46,7 @@ class CineglassPlayer {
     part.subjects.setOptions(result.choices.map((choice) => ({ ...choice, title: choice.id === MEAN ? `mean of the ${COUNTS[result.subjects.length] || result.subjects.length} predictions` : "" })));
     part.subjects.choose(settings.subject);
     if (!settings.rangeTyped || fresh) this.setRange(value.range, false);
-    if (fresh && value.opens_with.length) this.openWith(value.opens_with);
-    else if (fresh) this.setVisible(ATLAS.network_keys);
+    if (fresh) this.openWith(value.opens_with.length ? value.opens_with : ATLAS.network_keys);
     part.title.textContent = value.title;
     part.badge.textContent = value.badge || "";
     part.badge.hidden = !value.badge;
@@ -69,6 +68,7 @@ class CineglassPlayer {
       part.soundPicture.hidden = media.kind === "video";
       part.soundText.textContent = media.kind === "audio" ? "Sound only: no picture" : "No film";
       part.sound.disabled = !(url && media.has_sound);
+      this.showTransport();
     }
     part.body.hidden = false;
     part.empty.hidden = true;
@@ -115,6 +115,7 @@ class CineglassPlayer {
     const { part } = this;
     part.range.value = String(Number(range.toPrecision(3)));
     part.rangeAuto.disabled = !typed;
+    part.rangeAuto.textContent = typed ? "back to auto" : "auto: 98th percentile";
     part.threshold.max = String(range);
     part.threshold.step = String(range / 100);
     this.set({ range, rangeTyped: typed }, "brain");
@@ -196,7 +197,7 @@ class CineglassPlayer {
   showRow(row) {
     const { part, result, settings } = this;
     part.rowText.textContent = row < 0 ? `– / ${result.rows}` : `${row} / ${result.rows}`;
-    part.rowNote.textContent = row < 0 ? "no prediction here" : result.valid[row] ? "" : "without a full past or at the end: read with care";
+    part.rowNote.textContent = row < 0 ? "no prediction here" : result.valid[row] ? "" : row < result.rows / 2 ? "warm-up: no full past yet" : "end of the film: less sure";
     part.band.hidden = row < 0;
     part.noHead.hidden = row >= 0;
     if (row >= 0) {
@@ -214,8 +215,9 @@ class CineglassPlayer {
     part.head.style.transform = `translateX(${shown.x.toFixed(2)}px)`;
     if (row < 0) part.noHead.style.transform = `translateX(${Math.min(shown.x, this.curves.left + this.curves.plotWidth - 120).toFixed(1)}px)`;
     const film = clockText(time, 1);
-    if (film !== shown.film) {
+    if (film !== shown.film || row !== shown.readRow) {
       shown.film = film;
+      shown.readRow = row;
       part.filmTime.textContent = film;
       part.boldTime.textContent = row < 0 ? "–" : clockText(time + settings.lag, 1);
       part.plot.setAttribute("aria-valuenow", time.toFixed(1));
@@ -288,6 +290,7 @@ class CineglassPlayer {
     part.onSubject = (id) => this.setSubject(id);
     part.onLag = (shifted) => {
       part.lag.choose(shifted ? "1" : "0");
+      this.shown.film = "";
       this.set({ lag: shifted ? LAG_S : 0 }, "brain", "curves");
     };
     part.lag.choose("0");
@@ -412,6 +415,10 @@ class CineglassPlayer {
 
   /** Keys of the player; fields where text is typed, and other pages' controls, keep theirs. */
   hotkey(event) {
+    if (!this.host.isConnected) {
+      this.dispose();
+      return;
+    }
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || !this.result || this.part.body.hidden) return;
     const target = event.target instanceof Element ? event.target : document.body;
     if (target.closest(HOTKEY_BLIND) || (target !== document.body && !this.host.contains(target))) return;

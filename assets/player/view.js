@@ -167,7 +167,7 @@ function buildView(host) {
   part.threshold = h("input", { type: "range", min: 0, max: 1, step: 0.01, value: 0, "aria-label": "Threshold in z: weaker values fade" });
   part.thresholdNumber = h("input", { type: "number", min: 0, step: 0.1, value: 0, "aria-label": "Threshold in z" });
   part.range = h("input", { type: "number", min: 0.05, step: 0.1, "aria-label": "Colour range in z" });
-  part.rangeAuto = h("button", { type: "button", class: "cg-link", text: "auto", title: "98th percentile of |z| over the valid rows, never below the model's floor" });
+  part.rangeAuto = h("button", { type: "button", class: "cg-link", text: "auto: 98th percentile", title: "98th percentile of |z| over the valid rows, never below the model's floor" });
   part.lag = segments("BOLD delay", [
     { id: "0", label: "with BOLD delay", title: "The response measured at the film's time; it answers to the film about 5 s before" },
     { id: "1", label: "shifted back 5 s", title: "The response 5 s later, placed beside the moment that caused it" },
@@ -183,11 +183,12 @@ function buildView(host) {
   part.chips = CURVES.map((curve, number) => {
     const chip = h("button", { type: "button", class: "cg-chip", "data-curve": curve.id, "aria-pressed": "false", title: [curve.note, curve.source, curve.kind === "network" ? `key ${number + 1}` : ""].filter(Boolean).join(". ") },
       h("i", { class: "cg-swatch", "data-kind": curve.kind }), h("span", { text: curve.label }), h("small", { text: `n ${curve.indices.length}` }));
-    if (curve.note) chip.append(h("small", { class: "cg-chipnote", text: curve.note }));
+    const note = curve.kind === "network" ? curve.note : /^within \w+/.exec(curve.note);
+    if (note) chip.append(h("small", { class: "cg-chipnote", text: String(note) }));
     return chip;
   });
   const networkChips = h("div", { class: "cg-chips", role: "group", "aria-label": "Networks" }, ...part.chips.slice(0, 7));
-  const groupChips = h("div", { class: "cg-chips", role: "group", "aria-label": "Parcel groups, not Yeo networks" }, ...part.chips.slice(7));
+  const groupChips = h("div", { class: "cg-chips", role: "group", "aria-label": "Parcel groups, not Yeo networks" }, h("b", { text: "Not Yeo networks" }), ...part.chips.slice(7));
   part.split = h("input", { type: "checkbox" });
   part.palette = h("select", { "aria-label": "Colours of the curves" }, h("option", { value: "yeo", text: "Yeo colours" }), h("option", { value: "okabe-ito", text: "Okabe-Ito colours" }));
   part.curves = h("canvas", { class: "cg-curves", "aria-hidden": "true" });
@@ -204,7 +205,7 @@ function buildView(host) {
     h("div", { class: "cg-curvebar" }, h("div", { class: "cg-allchips" }, networkChips, groupChips),
       h("div", { class: "cg-curvetools" }, h("label", { class: "cg-check" }, part.split, "left and right apart"), part.palette)),
     part.plot,
-    h("p", { class: "cg-foot" }, h("i", { class: "cg-hatch", "aria-hidden": "true" }), "rows without a full past, or at the end: left out of the colour range. Values are relative to each parcel's own average."));
+    h("p", { class: "cg-foot" }, h("i", { class: "cg-hatch", "aria-hidden": "true" }), "Hatched: rows without a full past, or at the end; left out of the colour range. Red is above, blue below the parcel's own average in training."));
 
   const networks = h("ol", { class: "cg-ranks" });
   const parcels = h("ol", { class: "cg-ranks cg-parcels" });
@@ -218,7 +219,7 @@ function buildView(host) {
   part.emptyText = h("p");
   part.empty = h("div", { class: "cg-empty" }, part.emptyText);
   part.body = h("div", { class: "cg-body", hidden: true }, head,
-    h("div", { class: "cg-main" }, film, brain), settings, part.warnings, curves, h("section", { class: "cg-tabbox", "aria-label": "Details" }, part.tabs.bar, now, script));
+    h("div", { class: "cg-main" }, film, brain, settings), part.warnings, curves, h("section", { class: "cg-tabbox", "aria-label": "Details" }, part.tabs.bar, now, script));
   host.append(part.status, part.empty, part.body);
   return part;
 }
