@@ -248,15 +248,23 @@ def _show(job: Generator[Any, None, None], *, quiet: bool) -> Any:
     result, tasks = None, {}
     bars = Progress(*columns, console=Console(stderr=True), disable=quiet)
     try:
-        with closing(job):
-            for item in job:
-                if not isinstance(item, Stage):
-                    result = item
-                    continue
-                if item.name not in tasks:
-                    bars.start()  # with the first stage: a job that fails at once leaves its one line alone
-                    tasks[item.name] = bars.add_task(item.message, stage=item.name)
-                bars.update(tasks[item.name], completed=item.done, total=item.total, description=item.message)
+        with _asked_to_stop() as asked, closing(job):
+            try:
+                for item in job:
+                    if asked:
+                        break
+                    if not isinstance(item, Stage):
+                        result = item
+                        continue
+                    if item.name not in tasks:
+                        bars.start()  # with the first stage: a job that fails at once leaves its one line alone
+                        tasks[item.name] = bars.add_task(item.message, stage=item.name)
+                    bars.update(tasks[item.name], completed=item.done, total=item.total, description=item.message)
+            except CineglassError:
+                if not asked:  # else a child process got the same signal and its job failed from that
+                    raise
+        if asked:
+            raise SystemExit(TERMINATED) if signal.SIGTERM in asked else KeyboardInterrupt
     finally:
         if tasks:
             bars.stop()
@@ -264,9 +272,26 @@ def _show(job: Generator[Any, None, None], *, quiet: bool) -> Any:
 
 
 @contextmanager
+def _asked_to_stop() -> Iterator[list[int]]:
+    """Collect the first signal instead of raising wherever it hits: a job that is starting a child process must finish that and then stop."""
+    asked: list[int] = []
+
+    def ask(number: int, frame: Any) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
 def _spoken() -> Iterator[None]:
     """Turn errors into one line on stderr and an exit code."""
-    signal.signal(signal.SIGTERM, _terminate)
     try:
         yield
     except typer.Exit:
@@ -295,10 +320,6 @@ def _fail(message: str, code: int) -> NoReturn:
     raise typer.Exit(code) from None
 
 
-def _terminate(number: int, frame: Any) -> NoReturn:
-    raise SystemExit(TERMINATED)
-
-
 def main() -> NoReturn:
     """Run the command line; usage errors are one line too."""
     try:
@@ -310,6 +331,13 @@ def main() -> NoReturn:
         code = USAGE
     except typer.Abort:
         code = INTERRUPTED
+    except SystemExit as stop:
+        code = stop.code
+    if code in (INTERRUPTED, TERMINATED):
+        # jobs are closed and child processes ended; what is left is a thread that loads the model, which nobody can hurry
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
     sys.exit(code or 0)
 
 

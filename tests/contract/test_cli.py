@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import cli
+from settings import get_settings
+from tests.films import write_film
+from tests.tiny_model import tiny_film_model
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with a film, a model and a cache."""
+    folder = tmp_path_factory.mktemp("cli")
+    write_film(folder / "bar.mp4", 18.0)
+    write_film(folder / "short.mp4", 6.0)
+    write_film(folder / "long.mp4", 90.0, size=(320, 240), codec="mpeg4")  # has to be encoded again, which takes a while
+    tiny_film_model(folder / "model")
+    (folder / "words.srt").write_text("1\n00:00:01,000 --> 00:00:03,000\nhello there\n")
+    return folder
+
+
+def environment(place):
+    return {**os.environ, "CINEGLASS_CACHE_DIR": str(place / "cache"), "COLUMNS": "100"}
+
+
+@dataclass
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def cineglass(place, monkeypatch, capsys):
+    """Run the command line in this process, which has loaded the libraries already."""
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("CINEGLASS_CACHE_DIR", str(place / "cache"))
+
+    def call(*words):
+        get_settings.cache_clear()
+        monkeypatch.setattr(sys, "argv", ["cli.py", *map(str, words)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        said = capsys.readouterr()
+        return Done(stop.value.code, said.out, said.err)
+
+    yield call
+    get_settings.cache_clear()
+
+
+def test_predict_as_a_program_writes_its_files_and_exits_with_zero(place):
+    command = [sys.executable, str(ROOT / "cli.py"), "predict", "bar.mp4", "-o", "program", "--model", "model", "--no-speech"]
+    done = subprocess.run(command, cwd=place, env=environment(place), capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("SIMULATED. ")
+    assert (place / "program" / "responses.json").exists()
+
+
+def test_predict_writes_the_four_files_and_says_that_they_are_simulated(place, cineglass):
+    done = cineglass("predict", "bar.mp4", "--out", "out", "--model", "model", "--no-speech", "--film")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("SIMULATED. Tiny random model: Sim 1, Sim 2, Sim 3, Sim 5; 12 TRs")
+    assert len(done.stdout.splitlines()) == 1
+    for stage in ("gate", "video", "audio", "model"):
+        assert stage in done.stderr
+    values = np.load(place / "out" / "responses.npy", allow_pickle=False)
+    facts = json.loads((place / "out" / "responses.json").read_text(encoding="utf-8"))
+    assert list(values.shape) == facts["shape"] == [4, 12, 1000]
+    assert facts["subject_files"] == ["sub-sim01", "sub-sim02", "sub-sim03", "sub-sim05"]
+    assert (place / "out" / "networks.tsv").read_text().startswith("subject\tsimulated\t")
+    assert (place / "out" / "transcript.tsv").read_text().startswith("text_per_tr\t")
+    assert (place / "out" / "film.mp4").stat().st_size > 1000
+
+
+def test_predict_takes_subjects_and_words_from_a_file(place, cineglass):
+    done = cineglass("predict", "bar.mp4", "-o", "two", "--model", "model", "--transcript", "words.srt", "--subjects", "3,1", "-q")
+    assert done.returncode == 0, done.stderr
+    facts = json.loads((place / "two" / "responses.json").read_text(encoding="utf-8"))
+    assert facts["subjects"] == [3, 1]
+    assert facts["transcript_source"] == "file words.srt"
+    assert "hello" in (place / "two" / "transcript.tsv").read_text()
+
+
+def test_a_short_film_needs_its_flag(cineglass):
+    refused = cineglass("predict", "short.mp4", "-o", "s", "--model", "model", "--no-speech", "-q")
+    assert refused.returncode == 3
+    done = cineglass("predict", "short.mp4", "-o", "s", "--model", "model", "--no-speech", "-q", "--allow-short")
+    assert done.returncode == 0, done.stderr
+    assert "no row rests on a full past" in done.stderr
+
+
+def test_streams_prints_shapes_and_ranges(cineglass):
+    done = cineglass("streams", "bar.mp4", "--no-speech", "-q")
+    assert done.returncode == 0, done.stderr
+    head, columns, *rows = done.stdout.splitlines()
+    assert head.startswith("12 TRs in 18.0")
+    table = {row.split("\t")[0]: dict(zip(columns.split("\t"), row.split("\t"), strict=True)) for row in rows}
+    assert set(table) == {"audio", "text", "video"}
+    assert table["text"]["present"] == "no"
+    assert all(row["rows"] == "12" for row in table.values())
+
+
+def test_transcribe_writes_the_format_of_the_files_ending(place, cineglass):
+    done = cineglass("transcribe", "bar.mp4", "--recogniser", "sphinx", "--out", "w.vtt", "-q")
+    assert done.returncode == 0, done.stderr
+    assert (place / "w.vtt").read_text().startswith("WEBVTT")
+    printed = cineglass("transcribe", "bar.mp4", "--recogniser", "none", "-q")
+    assert printed.stdout.startswith("text_per_tr\t")
+    assert len(printed.stdout.splitlines()) == 13
+
+
+def test_capabilities_are_json_without_paths(cineglass):
+    done = cineglass("capabilities")
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert facts["subjects"] == [1, 2, 3, 5]
+    assert set(facts["recognisers"]) >= {"whisper", "sphinx"}
+    assert str(ROOT) not in done.stdout
+
+
+def test_examples_and_recovery_answer(cineglass):
+    assert cineglass("examples").returncode == 0
+    done = cineglass("recovery", "--model", "model")
+    assert done.returncode == 0, done.stderr
+    assert "Accuracy on measured brains: never tested" in done.stdout
+    assert "Vis\t10\t0.100" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["predict", "bar.mp4"], 2, "--out"),
+        (["predict", "bar.mp4", "-o", "x", "--subjects", "one"], 2, "1,3"),
+        (["predict", "bar.mp4", "-o", "x", "--subjects", "4", "--model", "model"], 2, "1, 2, 3, 5"),
+        (["predict", "bar.mp4", "-o", "x", "--no-speech", "--recogniser", "sphinx"], 2, "together"),
+        (["dream"], 2, "dream"),
+        (["predict", "nowhere.mp4", "-o", "x"], 3, "There is no file nowhere.mp4"),
+        (["predict", "words.srt", "-o", "x", "--model", "model"], 3, ""),
+        (["predict", "bar.mp4", "-o", "x", "--transcript", "bar.mp4", "--model", "model"], 3, ""),
+        (["predict", "bar.mp4", "-o", "bar.mp4/x", "--model", "model"], 3, "cannot be made"),
+        (["predict", "bar.mp4", "-o", "x", "--model", "vibe-14b"], 4, "vibe-14b"),
+        (["transcribe", "bar.mp4", "--recogniser", "whisper"], 4, "Whisper"),
+    ],
+)
+def test_an_error_is_one_line_on_stderr_with_its_exit_code(cineglass, words, code, said):
+    done = cineglass(*words, *(["-q"] if words[0] in ("predict", "transcribe") else []))
+    assert done.returncode == code, done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks at processes through /proc")
+@pytest.mark.parametrize(("number", "whom", "code"), [(signal.SIGINT, "group", 130), (signal.SIGINT, "parent", 130), (signal.SIGTERM, "parent", 143)])
+def test_an_interrupt_ends_the_run_and_its_children_within_two_seconds(place, tmp_path, number, whom, code):
+    command = [sys.executable, str(ROOT / "cli.py"), "predict", "long.mp4", "-o", str(tmp_path / "x"), "--model", "model"]
+    run = subprocess.Popen(
+        command, cwd=place, env=environment(tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        while not children_of(run.pid):
+            assert run.poll() is None, run.stderr.read()
+            time.sleep(0.05)
+        time.sleep(0.2)
+        began = time.monotonic()
+        (os.killpg if whom == "group" else os.kill)(run.pid, number)  # a terminal sends Ctrl+C to the whole group
+        assert run.wait(timeout=10) == code
+        assert time.monotonic() - began < 2
+        assert not [pid for pid in members_of(run.pid) if pid != run.pid]
+        said = run.stderr.read()
+        assert "Traceback" not in said
+        assert number == signal.SIGTERM or said.splitlines()[-1] == "Interrupted."
+        assert not (tmp_path / "x" / "responses.json").exists()
+    finally:
+        run.kill()
+        run.wait()
+        run.stderr.close()
+
+
+def children_of(pid):
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def members_of(session):
+    """Living processes of a session."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[3]) == session and fields[0] != "Z":
+            found.append(int(path.parent.name))
+    return found
