@@ -81,7 +81,7 @@ def extract(
     Raises
     ------
     FeatureError
-        ``rows_differ``: the transcript has another number of TRs than the clip; ``no_frames``.
+        ``rows_differ``: the transcript has another number of TRs than the clip; ``no_frames``; ``sound_gone``.
     MediaError
         The picture cannot be decoded.
     """
@@ -121,7 +121,10 @@ def extract(
 
     def listen() -> np.ndarray:
         go_on(0)
-        samples = np.load(clip.samples_path, mmap_mode="r")
+        try:
+            samples = np.load(clip.samples_path, mmap_mode="r")
+        except (OSError, ValueError) as error:
+            raise FeatureError("sound_gone", "The film's sound is no longer on this machine.", "Upload the film again.") from error
         return finish("audio", audio.audio_features(samples, clip.n_trs, on_progress=go_on))
 
     def read() -> np.ndarray:

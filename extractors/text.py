@@ -193,11 +193,13 @@ def text_features(transcript: Transcript) -> np.ndarray:
     vectors = np.concatenate([word_vectors, letter_vectors], axis=1)
     here = np.zeros((n_trs, WORD_DIM + LETTER_DIM))
     context = np.zeros_like(here)
+    new = _not_said_before(texts, ends)
     first = 0
     for k, row in enumerate(rows):
         stop = first + len(row)
         if row:
-            now[k, 1:-1] = _word_columns(texts, ends, first, stop)
+            now[k, 1:-2] = _word_columns(texts, first, stop)
+            now[k, -2] = new[first:stop].mean()
             here[k] = vectors[first:stop].sum(0) / np.sqrt(len(row))
         end = (k + 1) * TR
         recent = [i for i in range(max(0, stop - CONTEXT_WORDS), stop) if ends[i] > end - LONG_S]
@@ -223,14 +225,23 @@ def text_features(transcript: Transcript) -> np.ndarray:
     return columns.astype(np.float32)
 
 
-def _word_columns(texts: list[str], ends: np.ndarray, first: int, stop: int) -> tuple[float, ...]:
-    """Columns of a TR that holds words ``first`` to ``stop - 1``: ``_NOW_NAMES`` from ``speech.any`` to ``new.share``."""
+def _not_said_before(texts: list[str], ends: np.ndarray) -> np.ndarray:
+    """Whether each word was not said in the ``LONG_S`` before it, bool [words]."""
+    said: dict[str, float] = {}
+    new = np.zeros(len(texts), bool)
+    for i, (word, end) in enumerate(zip(texts, ends, strict=True)):
+        new[i] = said.get(word, -np.inf) <= end - LONG_S
+        said[word] = max(end, said.get(word, end))
+    return new
+
+
+def _word_columns(texts: list[str], first: int, stop: int) -> tuple[float, ...]:
+    """Columns of a TR that holds words ``first`` to ``stop - 1``: ``_NOW_NAMES`` from ``speech.any`` to ``unknown.share``."""
     words = texts[first:stop]
     lengths = np.array([sum(letter.isalnum() for letter in word) for word in words])
     alone = [nats([word]) for word in words]
     after = [nats(texts[max(0, i - 2) : i + 1]) for i in range(first, stop)]
     rarity, surprisal = (np.minimum([MOST_NATS if value is None else value for value in values], MOST_NATS) / 10 for values in (alone, after))
-    new = [texts[i] not in {texts[j] for j in range(i) if ends[j] > ends[i] - LONG_S} for i in range(first, stop)]
     return (
         1.0,
         len(words) / TR,
@@ -244,7 +255,6 @@ def _word_columns(texts: list[str], ends: np.ndarray, first: int, stop: int) -> 
         surprisal.sum() / TR,
         float(np.mean(rarity < COMMON_NATS / 10)),
         float(np.mean([value is None for value in alone])),
-        float(np.mean(new)),
     )
 
 

@@ -323,3 +323,11 @@ def test_a_film_that_cannot_be_decoded_is_an_error_of_ours_and_stops_the_thread_
         last(extract.extract(clip, spoken(clip.n_trs)))
     assert error.value.code in ("decode_failed", "no_frames")
     assert str(tmp_path) not in str(error.value)
+
+
+def test_sound_that_was_deleted_meanwhile_is_an_error_of_ours(tmp_path):
+    clip = bare_clip(tmp_path, 15, picture=False)
+    clip.samples_path.unlink()
+    with pytest.raises(FeatureError, match="no longer") as error:
+        last(extract.extract(clip, spoken(clip.n_trs)))
+    assert str(tmp_path) not in str(error.value)
