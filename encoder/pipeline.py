@@ -98,6 +98,7 @@ def respond(clip: Clip, transcript: Transcript, features: Features, *, model: En
             "transcript_timing": transcript.timing,
             "transcript_language": transcript.language,
             "window_s": features.window_s,
+            "ignored_config_keys": list(model.ignored_keys),
             "notices": [*clip.notices, *transcript.notices],
         },
     )

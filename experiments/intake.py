@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from extractors.align import align_stages
 from extractors.cache import FeatureCache, feature_cache
 from extractors.clip import Clip
 from extractors.errors import TranscriptError
@@ -42,7 +42,7 @@ def enter(
     film : path or Clip
         A file to admit, or a clip that already is.
     transcript : Transcript or path, optional
-        Words to use, or a file that holds them; without it the recogniser listens.
+        Words to use, or a file that holds them; words without times are aligned with the sound. Without it the recogniser listens.
     recogniser : {"auto", "whisper", "sphinx", "none"}, optional
         By default the setting; "none" runs without words.
     settings : Settings, optional
@@ -68,10 +68,15 @@ def enter(
     if not isinstance(film, Clip):
         clip = yield from passing_on(admit(film, name=name, settings=settings, allow_short=allow_short))
     words = transcript
-    if words is None:
-        words = yield from passing_on(_listen(clip, recogniser or settings.recogniser, cache, settings))
-    elif not isinstance(words, Transcript):
+    if words is not None and not isinstance(words, Transcript):
         words = read_transcript(Path(words), clip.n_trs)
+    if words is None:
+        chosen = recogniser or settings.recogniser
+        ahead = None if chosen == "none" else cache
+        words = yield from passing_on(_beside(clip, transcribe(clip, recogniser=chosen, settings=settings), ahead, settings))
+    elif words.timing == "spread" and not words.edited and clip.has_audio and words.n_trs == clip.n_trs:
+        aligned = align_stages(" ".join(word.text for word in words.words), clip, source=words.source)
+        words = yield from passing_on(_beside(clip, aligned, cache, settings))
     if words.n_trs != clip.n_trs:
         raise TranscriptError(
             "row_count",
@@ -96,12 +101,11 @@ def streams(film: Film, *, settings: Settings | None = None, **how: Any) -> Gene
     yield clip, words, features
 
 
-def _listen(clip: Clip, recogniser: str, cache: FeatureCache | None, settings: Settings) -> Generator[Any, None, None]:
-    words = transcribe(clip, recogniser=recogniser, settings=settings)
-    if cache is None or recogniser == "none" or not clip.has_audio:
+def _beside(clip: Clip, words: Generator[Any, None, None], cache: FeatureCache | None, settings: Settings) -> Generator[Any, None, None]:
+    """Find words, which is done by child processes; meanwhile picture and sound go into the cache, where the streams are read from afterwards."""
+    if cache is None or not clip.has_audio:
         yield from words
         return
-    # the recogniser works in child processes; meanwhile picture and sound go into the cache, where the streams are read from afterwards
     ahead = extract(clip, no_words(clip.n_trs), cache=cache, settings=settings)
-    features, transcript = yield from passing_on(overlapping(ahead, words))
-    yield replace(transcript, notices=(*transcript.notices, *features.warnings))
+    _, transcript = yield from passing_on(overlapping(ahead, words))
+    yield transcript
