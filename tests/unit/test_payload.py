@@ -1,0 +1,216 @@
+"""What the player is sent, and the constant part of what it draws."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from extractors.grid import TR, valid_rows
+from extractors.transcript import Transcript
+from viz import player_assets
+from viz.payload import display_range, pack, to_int8, transcript_note
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class FewResponses:
+    values: np.ndarray
+    valid: np.ndarray
+    subjects: tuple = (1, 5)
+    subject_labels: tuple = ("Sim 1", "Sim 5")
+    simulated: bool = True
+    model_title: str = "A model"
+    tr: float = TR
+    duration: float = 60.0
+    present: dict = field(default_factory=lambda: {"audio": False, "text": True, "video": True})
+    warnings: tuple = ("Only a test.",)
+
+
+@pytest.fixture
+def responses():
+    rng = np.random.default_rng(3)
+    return FewResponses(rng.normal(0, 0.4, (2, 40, 1000)).astype(np.float32), valid_rows(40))
+
+
+def packed(responses, transcript=None, **changes):
+    return pack(responses, transcript, **{"media_url": None, "media_kind": "none", "title": "A clip", **changes})
+
+
+@settings(max_examples=40, deadline=None)
+@given(arrays(np.float32, (2, 3, 5), elements=st.floats(-50, 50, width=32)))
+def test_int8_is_never_farther_off_than_half_a_step(values):
+    codes, scale = to_int8(values)
+    assert codes.dtype == np.int8
+    assert np.abs(codes * scale - values).max() <= scale * 0.5 * (1 + 1e-4)
+    assert np.abs(values).max() / 127 <= scale * (1 + 1e-5)
+
+
+def test_a_flat_prediction_of_zero_stays_zero():
+    codes, scale = to_int8(np.zeros((1, 2, 3)))
+    assert not codes.any()
+    assert scale > 0
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_values_that_are_not_finite_are_refused(responses, bad):
+    responses.values[1, 2, 3] = bad
+    with pytest.raises(ValueError, match="1 values are not"):
+        packed(responses)
+
+
+def test_the_browser_gets_every_subject_row_and_parcel_in_order(responses):
+    value = json.loads(json.dumps(packed(responses)))
+    codes = np.frombuffer(base64.b64decode(value["parcels"]["data"]), np.int8).reshape(2, 40, 1000)
+    np.testing.assert_allclose(codes * value["parcels"]["scale"], responses.values, atol=value["parcels"]["scale"] * 0.51)
+    assert value["n_trs"] == 40
+    assert value["valid"] == "".join("1" if row else "0" for row in responses.valid)
+    assert [subject["label"] for subject in value["subjects"]] == ["Sim 1", "Sim 5"]
+    assert value["badge"] == "Textbook simulation"
+    assert value["warnings"] == ["Only a test."]
+    assert value["media"] == {"url": None, "kind": "none", "has_sound": False}
+
+
+def test_the_payload_stays_below_1400_bytes_for_each_row_and_subject(responses):
+    words = [("seven", 0.3 * i, 0.2) for i in range(190)]
+    rows = [[word for word in words if int((word[1] + word[2]) / TR) == row] for row in range(40)]
+    columns = [tuple(tuple(word[part] for word in row) for row in rows) for part in range(3)]
+    transcript = Transcript(tuple(" ".join(row) for row in columns[0]), *columns, source="whisper small", timing="recognised")
+    responses.values, responses.subjects = np.tile(responses.values, (2, 1, 1)), (1, 2, 3, 5)
+    responses.subject_labels = ("Sim 1", "Sim 2", "Sim 3", "Sim 5")
+    value = packed(responses, transcript)
+    assert len(value["words"]) == 190
+    assert len(json.dumps(value, separators=(",", ":"))) / (4 * 40) <= 1400
+
+
+def test_the_range_is_the_98th_percentile_of_the_valid_rows_and_never_below_the_floor():
+    rng = np.random.default_rng(1)
+    values = rng.normal(0, 1, (2, 50, 1000))
+    valid = valid_rows(50)
+    values[:, ~valid] *= 100
+    assert display_range(values, valid, floor=0.1) == pytest.approx(2.326, abs=0.05)
+    assert display_range(values * 0.01, valid, floor=0.4) == 0.4
+    assert display_range(values[:, :4], valid[:4], floor=0.1) > 100  # no valid row: all count
+
+
+def test_a_published_model_is_not_called_a_simulation(responses):
+    responses.simulated = False
+    value = packed(responses)
+    assert value["badge"] == "A model"
+    assert value["simulated"] is False
+
+
+def test_an_unknown_kind_of_film_is_refused(responses):
+    with pytest.raises(ValueError, match=r'"video", "audio" and "none".*"?slides'):
+        packed(responses, media_kind="slides")
+
+
+def test_the_note_says_where_the_words_come_from():
+    silent = ("",) * 3, ((),) * 3, ((),) * 3, ((),) * 3
+    assert transcript_note(None) == "Run without words."
+    assert "expect errors" in transcript_note(Transcript(*silent, source="pocketsphinx en-us", timing="recognised"))
+    assert "guess" in transcript_note(Transcript(*silent, source="file a.txt", timing="spread"))
+    assert transcript_note(Transcript(*silent, source="file a.srt", timing="given", edited=True)).endswith("Edited by hand.")
+
+
+def test_the_payload_is_made_without_heavy_libraries():
+    script = "import sys, viz.payload; print(sorted({'torch', 'matplotlib', 'gradio', 'nilearn', 'pandas', 'scipy'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_committed_player_atlas_is_what_make_assets_builds(tmp_path):
+    built = player_assets.write(tmp_path / "atlas.json")
+    assert built.read_bytes() == player_assets.PLAYER_ATLAS.read_bytes()
+
+
+def test_outlines_lie_where_nilearn_draws_them():
+    """Independent oracle: the patches that nilearn itself puts on an axis, in its data coordinates."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib.figure import Figure
+    from nilearn.plotting.glass_brain import plot_brain_schematics
+
+    built = player_assets.build()["outlines"]
+    for view in "lyrz":
+        axis = Figure().add_subplot()
+        plot_brain_schematics(axis, view)
+        to_data = axis.transData.inverted()
+        theirs = [to_data.transform(patch.get_transform().transform(patch.get_path().vertices)) for patch in axis.patches]
+        ours = [np.reshape(item, (-1, 2)) for path in built[view]["paths"] for item in path["items"]]
+        assert len(ours) == len(theirs)
+        for mine, other in zip(ours, theirs, strict=True):
+            mirrored = np.array([-1, 1]) if view == "l" else 1  # nilearn turns the whole axis round for the left view
+            np.testing.assert_allclose(mine * mirrored, other, atol=0.06)
+
+
+def test_diverging_maps_are_light_or_dark_in_the_middle_and_even_at_the_ends():
+    maps = player_assets.build()["maps"]
+
+    def light(colour):
+        return sum(int(colour[i : i + 2], 16) for i in (1, 3, 5)) / (3 * 255)
+
+    assert light(maps["light"][32]) > 0.9
+    assert light(maps["dark"][32]) < 0.12
+    assert light(maps["classic"][32]) < 0.05
+    for name, middle in (("light", 1), ("dark", -1)):
+        steps = np.diff([light(colour) for colour in maps[name]])
+        assert (np.sign(steps[2:30]) == middle).all()
+        assert (np.sign(steps[-30:-2]) == -middle).all()
+
+
+class TestComponent:
+    """The component's Python side."""
+
+    @pytest.fixture
+    def player(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
+        from ui.player import Player
+
+        return Player()
+
+    def test_the_film_is_copied_into_the_cache_under_its_content(self, player, tmp_path):
+        film = tmp_path / "film.mp4"
+        film.write_bytes(b"a film")
+        value = player.postprocess({"state": "done", "media": {"url": str(film), "kind": "video", "has_sound": True}})
+        cached = Path(value["media"]["file"]["path"])
+        assert cached.read_bytes() == b"a film"
+        assert (tmp_path / "cache") in cached.parents
+        assert str(film) not in json.dumps(value)
+
+    @pytest.mark.parametrize("url", ["https://example.org/film.mp4", "//example.org/film.mp4", "/nowhere/film.mp4", "file:///etc/passwd", "", None])
+    def test_an_address_that_is_no_local_file_is_never_passed_on(self, player, url):
+        value = player.postprocess({"state": "done", "media": {"url": url, "kind": "video", "has_sound": True}})
+        assert value["media"]["file"] is None
+        assert not url or url not in json.dumps(value)
+
+    def test_nothing_is_taken_from_the_browser(self, player):
+        assert player.preprocess({"anything": "at all"}) is None
+
+    def test_the_template_is_constant_and_the_head_closes_only_once(self, player):
+        assert "{{" not in player.html_template
+        assert "${" not in player.html_template
+        assert player.head.count("</script") == 1
+        assert player.head.count("<script") == 1
+        assert "http://" not in player.head.replace("http://www.w3.org/2000/svg", "")
+        assert "https://" not in player.head
+
+    def test_no_script_of_the_player_writes_markup(self):
+        from ui.player import FOLDER, SCRIPTS
+
+        assert sorted(path.name for path in FOLDER.glob("*.js")) == sorted(SCRIPTS)
+        for name in SCRIPTS:
+            code = (FOLDER / name).read_text(encoding="utf-8")
+            for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "fetch("):
+                assert word not in code, (name, word)
