@@ -73,7 +73,7 @@ def find_weights(name: str) -> Path | None:
     """
     folder = Path(name).expanduser()
     size = name in DOWNLOAD_MB
-    if folder.is_dir() and not size:
+    if name.strip() and folder.is_dir() and not size:
         return _complete(folder)
     if not size and (name.count("/") != 1 or name.startswith((".", "~", "/"))):
         raise SpeechError(
