@@ -146,7 +146,7 @@ class _EncodedVideo:
         context.time_base = 1 / self._rate
         context.thread_count = _X264_THREADS
         context.gop_size = max(1, round(2 * self._rate))  # a seek lands within two seconds
-        self._reformatter = VideoReformatter()
+        self._shrinker, self._reformatter = VideoReformatter(), VideoReformatter()
         self._graph = None
         self._pending: tuple[int, av.VideoFrame] | None = None
         self._last_time = None
@@ -197,6 +197,8 @@ class _EncodedVideo:
     def _normal(self, frame: av.VideoFrame) -> av.VideoFrame:
         matrix = int(frame.colorspace)
         kept = matrix in (_BT709, _UNKNOWN, *_SD_MATRICES) and not self.track.hdr
+        if self.track.hdr:  # mapping colours is slow: do it on the small picture
+            frame = self._shrinker.reformat(frame, *self.size, frame.format.name, interpolation=Interpolation.BICUBIC, threads=_X264_THREADS)
         picture = self._reformatter.reformat(
             frame,
             *self.size,

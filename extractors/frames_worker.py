@@ -17,7 +17,7 @@ SLACK_S = 1e-3  # container times are rounded; a picture due at k / fps may stan
 
 
 def main() -> int:
-    """Do the job that stdin names; 0 when all pictures were written."""
+    """Do the job that stdin names; 0 when pictures were written."""
     job = read_job()
     limit_this_process(job["memory_mb"], job["cpu_s"])
     _widen_pipe()
@@ -31,7 +31,7 @@ def main() -> int:
         out.write(np.float64(time_s).astype("<f8").tobytes())
         out.write(rgb)
     out.flush()
-    return 0
+    return 0 if shown is not None else 1
 
 
 def _decoded(path: str) -> Iterator[tuple[float, av.VideoFrame]]:

@@ -6,7 +6,11 @@ from dataclasses import asdict, dataclass
 
 from extractors.errors import MediaError
 from extractors.grid import TR, n_trs
+from extractors.worker_process import out_of_memory
 from settings import Settings
+
+_PICTURE_BYTES = 3  # a pixel in 10 bits with halved colour
+_PICTURES_HELD = 24  # 16 references, some in the decoding threads, some on the way
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,7 @@ class Limits:
     max_fps: float
     max_pixel_rate: float
     max_streams: int
+    memory_mb: int
 
     @classmethod
     def of(cls, settings: Settings, allow_short: bool) -> Limits:
@@ -30,6 +35,7 @@ class Limits:
             settings.max_fps,
             settings.max_pixel_rate,
             settings.max_streams,
+            settings.gate_memory_mb,
         )
 
 
@@ -70,13 +76,18 @@ def check_streams(count: int, limits: Limits) -> None:
 
 
 def check_picture(width: int, height: int, limits: Limits) -> None:
-    """Raise ``too_big_picture``."""
+    """Raise ``too_big_picture``, or ``decode_memory`` where the decoder could not hold the pictures it must keep.
+
+    A decoder without memory reports damage, so what it will need is reckoned beforehand.
+    """
     if max(width, height) > limits.max_long_side:
         raise MediaError(
             "too_big_picture",
             f"The picture is {width} x {height}; the longer side may have at most {limits.max_long_side} pixels.",
             "Export it in a smaller size; 720p is all that is used.",
         )
+    if width * height * _PICTURE_BYTES * _PICTURES_HELD > 0.75 * limits.memory_mb * 2**20:
+        raise out_of_memory()
 
 
 def too_long(seconds: float | None, limits: Limits) -> MediaError:
@@ -92,7 +103,7 @@ def check_facts(facts: Facts, limits: Limits) -> None:
     Raises
     ------
     MediaError
-        ``too_many_streams``, ``too_big_picture``, ``too_long``, ``too_short``, ``frame_rate`` or ``pixel_rate``.
+        ``too_many_streams``, ``too_big_picture``, ``decode_memory``, ``too_long``, ``too_short``, ``frame_rate`` or ``pixel_rate``.
     """
     check_streams(facts.streams, limits)
     check_picture(facts.width, facts.height, limits)

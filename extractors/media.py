@@ -19,6 +19,7 @@ import tempfile
 import time
 import unicodedata
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from extractors.clip import Clip
@@ -34,6 +35,7 @@ GATE_VERSION = 1
 """Part of every cached admission; raise it when the canonical film or its samples come out differently."""
 
 _BLOCK = 4 * 2**20
+_MOST_FILE_MB = 4096  # no canonical film within the limits comes near it
 _WORK_PREFIX = ".work-"
 _STALE_WORK_S = 6 * 3600.0
 
@@ -191,15 +193,12 @@ def _box(settings: Settings) -> tuple[int, int]:
 def _cached(sha256: str, name: str, limits: Limits, settings: Settings) -> Clip | None:
     """The clip of an earlier admission, held against today's limits; None when there is none or it is damaged."""
     folder = _kept(sha256, settings)
-    record = folder / "admission.json"
-    try:
-        answer = json.loads(record.read_bytes())
-        film, samples = folder / "clip.mp4", folder / "samples.npy"
-        if film.stat().st_size != answer["film_bytes"] or (answer["audio_key"] and not samples.is_file()):
-            return None
-        os.utime(record)  # the last use decides what expires
-    except (OSError, ValueError, KeyError):
+    answer = _whole_record(folder)
+    if answer is None:
         return None
+    film, samples = folder / "clip.mp4", folder / "samples.npy"
+    with suppress(OSError):
+        os.utime(folder / "admission.json")  # the last use decides what expires
     check_facts(Facts(**answer["facts"]), limits)
     return Clip(
         path=film,
@@ -215,6 +214,16 @@ def _cached(sha256: str, name: str, limits: Limits, settings: Settings) -> Clip 
         height=answer["height"],
         notices=tuple(answer["notices"]),
     )
+
+
+def _whole_record(folder: Path) -> dict | None:
+    """What the gate wrote down about the clip in ``folder``; None unless every file of it is there in full."""
+    try:
+        answer = json.loads((folder / "admission.json").read_bytes())
+        sizes = {name: (folder / name).stat().st_size for name in answer["bytes"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return answer if sizes == answer["bytes"] else None
 
 
 def _admit_new(upload, sha256: str, demuxer: str, limits: Limits, settings: Settings, at) -> Iterator[Stage]:
@@ -243,7 +252,7 @@ def _admit_new(upload, sha256: str, demuxer: str, limits: Limits, settings: Sett
                 result = item
         (work / "upload").unlink()
         try:
-            result["film_bytes"] = (work / "clip.mp4").stat().st_size
+            result["bytes"] = {file.name: file.stat().st_size for file in work.iterdir()}
             (work / "admission.json").write_text(json.dumps(result))
             target = _kept(sha256, settings)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -261,8 +270,7 @@ def _move(work: Path, target: Path) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
-        known = json.loads((work / "admission.json").read_bytes())
-        if (target / "clip.mp4").is_file() and (target / "clip.mp4").stat().st_size == known["film_bytes"] and (target / "admission.json").is_file():
+        if _whole_record(target) is not None:
             return
         shutil.rmtree(target, ignore_errors=True)
         work.rename(target)
@@ -278,7 +286,7 @@ def _child(work: Path, demuxer: str, limits: Limits, settings: Settings, at) -> 
         "limits": vars(limits),
         "memory_mb": settings.gate_memory_mb,
         "cpu_s": settings.gate_timeout_s * max(2, THREADS),
-        "file_mb": 4096,
+        "file_mb": _MOST_FILE_MB,
     }
     stage = at(0.05, "Reading the film")
     answer = None
