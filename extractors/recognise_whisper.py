@@ -86,6 +86,10 @@ def find_weights(name: str) -> Path | None:
 
 
 def _in_hub_cache(name: str) -> Path | None:
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    if name in DOWNLOAD_MB and not any(Path(HF_HUB_CACHE).glob("models--*whisper*")):
+        return None  # nothing to find: spares a page that only asks the import of the whole recogniser
     from faster_whisper import download_model
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 

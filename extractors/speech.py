@@ -152,7 +152,7 @@ def transcribe(clip: Clip, *, recogniser: Choice | None = None, settings: Settin
         return
     yield at(0.0, "Listening for speech")
     key = sha256("|".join((clip.audio_key, str(clip.n_trs), VAD_ID, chosen.id)).encode()).hexdigest()
-    cached = settings.cache_dir / "transcripts" / f"{key}.json"
+    cached = settings.cache_dir / "transcripts" / f"{clip.audio_key}-{key[:32]}.json"  # by sound first, so that a visitor's words can be deleted
     transcript = _read_cached(cached, clip.n_trs)
     if transcript is None:
         transcript = yield from _recognise(clip, chosen)

@@ -10,12 +10,14 @@ from typing import Any
 import gradio as gr
 
 from encoder.atlas import NETWORK_NAMES
+from encoder.responses import SUBJECTS
 from extractors.errors import CineglassError, MediaError
 from settings import Settings
 from ui.line import Line, in_plain_words
 from ui.sessions import Shelf
 
 POLL_S = 0.1
+ALL_SUBJECTS = list(SUBJECTS)
 FILES = ("responses.npy", "responses.json", "networks.tsv", "transcript.tsv")
 
 
@@ -41,11 +43,7 @@ def add_endpoints(*, settings: Settings, shelf: Shelf, runs: Line, predict: Call
         return job.result
 
     async def api_predict(
-        clip: gr.FileData,
-        request: gr.Request,
-        recogniser: str = "auto",
-        subjects: list[int] = [1, 2, 3, 5],
-        allow_short: bool = False,  # noqa: B006
+        clip: gr.FileData, request: gr.Request, recogniser: str = "auto", subjects: list[int] = ALL_SUBJECTS, allow_short: bool = False
     ) -> dict:
         """Predict the responses of four subjects to a film or sound file.
 
@@ -75,7 +73,7 @@ def add_endpoints(*, settings: Settings, shelf: Shelf, runs: Line, predict: Call
         try:
             run, result = await in_line(request.session_hash, start)
         finally:
-            shelf.delete(uploads=[token])
+            shelf.drop_upload(token)
         responses = result.responses
         return {
             "run_id": run,
@@ -105,7 +103,7 @@ def add_endpoints(*, settings: Settings, shelf: Shelf, runs: Line, predict: Call
         try:
             transcript = await in_line(request.session_hash, start)
         finally:
-            shelf.delete(uploads=[token])
+            shelf.drop_upload(token)
         return {
             "source": transcript.source,
             "language": transcript.language,

@@ -144,15 +144,15 @@ class Handlers:
                 raise job.error
         except Exception as error:
             error = in_plain_words(error)
-            self.shelf.delete(uploads=[token])
+            self.shelf.drop_upload(token)
             yield {parts.stimulus.clip: stimulus.clip_error(error.message, error.hint)}
             return
         finally:
             if job is not None and not job.over:
                 self.gate.stop(job)
-                self.shelf.delete(uploads=[token])
+                self.shelf.drop_upload(token)
         if job.state == "stopped":  # another file came meanwhile
-            self.shelf.delete(uploads=[token])
+            self.shelf.drop_upload(token)
             return
         clip = job.result
         few = valid_rows(clip.n_trs).sum() < FEW_VALID_TRS
@@ -160,7 +160,7 @@ class Handlers:
         card = stimulus.clip_value(
             name=name, duration=clip.duration, n_trs=clip.n_trs, has_video=clip.has_video, has_audio=clip.has_audio, notices=notices
         )
-        visit = target.but(upload=token, name=name, n_trs=clip.n_trs, uploads=(*visit.uploads, token), clips=(*visit.clips, clip.sha256))
+        visit = target.but(upload=token, name=name, n_trs=clip.n_trs, uploads=(*visit.uploads, token), clips=(*visit.clips, clip))
         ready = {
             parts.visit: visit,
             parts.stimulus.clip: card,
@@ -217,7 +217,7 @@ class Handlers:
 
         self.runs.stop_visitor(request.session_hash)
         self.gate.stop_visitor(request.session_hash)
-        self.shelf.delete(uploads=visit.uploads, runs=visit.runs, clips=visit.clips)
+        self.shelf.delete(visit)
         parts = self.parts
         changes = {
             parts.visit: Visit(),

@@ -51,7 +51,7 @@ def run_section(recognisers: list[tuple[str, str]], chosen: str, notes: list[dic
     """
     with gr.Column(elem_classes="cp-section", elem_id="cp-run-section"):
         gr.HTML("<h2>2 Run</h2>", elem_classes="cp-section-title", apply_default_css=False)
-        recogniser = gr.Radio(recognisers, value=chosen, label="Words of the film", elem_id="cp-recogniser")
+        recogniser = gr.Radio(recognisers, value=chosen, label="Words", elem_id="cp-recogniser")
         note = Panel("notes", {"lines": notes})
         with gr.Row(elem_id="cp-run-buttons"):
             run = gr.Button("Run", variant="primary", elem_id="cp-run", interactive=ready)
@@ -126,7 +126,7 @@ def stage_rows(job: Job, *, running: bool) -> list[dict[str, Any]]:
             {
                 "name": name,
                 "label": STAGES.get(name, name.capitalize()),
-                "state": "active" if active else "done" if stage.finished else "pending",
+                "state": "active" if active else "done" if stage.finished else "failed" if job.state == "failed" else "pending",
                 "seconds": stage.elapsed_s,
                 "message": stage.message,
             }

@@ -11,16 +11,15 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from extractors.clip import Clip
 from extractors.errors import CacheError
 from extractors.transcript import Transcript
 from settings import Settings
 
 TOKEN = re.compile(r"[0-9a-f]{32}")
-CONTENT_OR_TOKEN = re.compile(r"[0-9a-f]{32}|[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -41,8 +40,8 @@ class Visit:
         Words given by file or edited by hand for the next run; None lets the recogniser find them.
     shown : Transcript or None
         Words of the result in the player, as it was made.
-    uploads, runs, clips : tuple of str
-        Everything this visit brought here (ids, and sha256 of the clips), for *delete now*.
+    uploads, runs, clips : tuple
+        Everything this visit brought here, for *delete now*: ids, and the admitted clips.
     """
 
     upload: str = ""
@@ -53,7 +52,7 @@ class Visit:
     shown: Transcript | None = None
     uploads: tuple[str, ...] = ()
     runs: tuple[str, ...] = ()
-    clips: tuple[str, ...] = ()
+    clips: tuple[Clip, ...] = ()
 
     def but(self, **changes: object) -> Visit:
         """A copy with some fields changed."""
@@ -96,7 +95,10 @@ class Shelf:
             folder = self.uploads / token
             folder.mkdir(parents=True)
             # Gradio names its folder after the content, so two visitors with the same film share it: link, and leave theirs alone
-            os.link(source, folder / "film")
+            try:
+                os.link(source, folder / "film")
+            except OSError:  # a file system without links
+                shutil.copyfile(source, folder / "film")
             (folder / "incoming").write_text(source.relative_to(self.gradio.resolve()).parts[0], encoding="utf-8")
         except OSError as error:
             shutil.rmtree(self.uploads / token, ignore_errors=True)
@@ -122,17 +124,27 @@ class Shelf:
             raise CacheError("gone", "This result is no longer kept here.", "Run the clip again, or open an example.")
         return self.runs / token
 
-    def delete(self, *, uploads: Iterable[str] = (), runs: Iterable[str] = (), clips: Iterable[str] = ()) -> None:
-        """Remove uploads, results, and the canonical clips with these sha256, now."""
-        uploads = tuple(token for token in uploads if TOKEN.fullmatch(token))
-        for token in uploads:
+    def drop_upload(self, token: str) -> None:
+        """Remove an upload that is of no more use; Gradio's own copy, which others may be about to take, expires."""
+        if TOKEN.fullmatch(token):
+            shutil.rmtree(self.uploads / token, ignore_errors=True)
+
+    def delete(self, visit: Visit) -> None:
+        """Remove everything a visit brought here, now: uploads, results, canonical clips and the words heard in them."""
+        from extractors.media import delete_clip
+
+        for token in visit.uploads:
             note = self.uploads / token / "incoming"
-            if note.is_file() and note.read_text(encoding="utf-8"):
-                shutil.rmtree(self.gradio / Path(note.read_text(encoding="utf-8")).name, ignore_errors=True)
-        for root, names in ((self.uploads, uploads), (self.runs, runs), (self.settings.cache_dir / "clips", clips)):
-            for name in names:
-                if CONTENT_OR_TOKEN.fullmatch(name):
-                    shutil.rmtree(root / name, ignore_errors=True)
+            if note.is_file():
+                shutil.rmtree(self.gradio / Path(note.read_text(encoding="utf-8") or "-").name, ignore_errors=True)
+            self.drop_upload(token)
+        for token in visit.runs:
+            if TOKEN.fullmatch(token):
+                shutil.rmtree(self.runs / token, ignore_errors=True)
+        for clip in visit.clips:
+            delete_clip(clip.sha256, settings=self.settings)
+            for heard in (self.settings.cache_dir / "transcripts").glob(f"{clip.audio_key}-*.json"):
+                heard.unlink(missing_ok=True)
 
     def sweep(self, *, now: float | None = None) -> int:
         """Remove what is older than ``keep_hours``, also uploads that nobody submitted; then the oldest beyond the size bound.
@@ -142,11 +154,13 @@ class Shelf:
         int
             How many entries went.
         """
+        from extractors.media import purge
+
         now = time.time() if now is None else now
         oldest_allowed = now - self.settings.keep_hours * 3600
         kept: list[tuple[float, int, Path]] = []
-        gone = 0
-        for root in (self.gradio, self.uploads, self.runs, self.settings.cache_dir / "clips"):
+        gone = purge(settings=self.settings)
+        for root in (self.gradio, self.uploads, self.runs, self.settings.cache_dir / "transcripts"):
             for entry in root.iterdir() if root.is_dir() else ():
                 try:
                     age, size = _age_and_size(entry)

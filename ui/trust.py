@@ -33,9 +33,9 @@ def blocks(card: Card | None) -> list[dict[str, Any]]:
         content += [
             {"p": "No brain was measured for what you see. The four subjects are simulated.", "strong": True},
             {
-                "p": "The embedded model was trained on responses that a written, textbook-style rule produced for each of 1000 parcels: visual "
-                "parcels follow motion and contrast, auditory parcels follow sound, language parcels follow words, each with its own delay and noise. "
-                "It shows how such models behave. It is no evidence about any real brain."
+                "p": "The embedded model was trained on responses that a written, textbook-style rule produced for each of 1000 parcels: "
+                "visual parcels follow motion and contrast, auditory parcels follow sound, language parcels follow words, each with a delay and "
+                "noise of its own. It shows how such models behave. It is no evidence about any real brain."
             },
         ]
     content += [{"h": "What the model is"}, {"p": card.what}, {"h": "What it was trained on"}, {"p": card.trained_on}]
@@ -67,7 +67,8 @@ _METHOD = (
     "The file passes a gate in a process of its own and becomes one upright H.264 and AAC film; only that film is played and analysed.",
     f"Time is cut into TRs of {TR} s. A last partial TR is dropped. Row k stands for the middle of TR k.",
     "Words come from a speech recogniser on this machine, from your transcript, or are left out. A word belongs to the TR in which it ends.",
-    "Picture: motion energy, luminance, contrast, colour, cuts. Sound: mel bands, loudness, change. Words: rate, length, frequency, surprisal, n-grams.",
+    "Picture: motion energy, luminance, contrast, colour, cuts. Sound: mel bands, loudness, change. "
+    "Words: rate, length, frequency, surprisal, n-grams.",
     "One transformer of the published VIBE class predicts 1000 Schaefer parcels for all four subjects. The mean is the mean of the four predictions.",
     "Nothing leaves this machine.",
 )
@@ -83,8 +84,8 @@ def recovery_blocks(recovery: tuple[Recovery, ...]) -> list[dict[str, Any]]:
         content += [
             {"h": f"Recovery: {part.label[0].lower() + part.label[1:]}"},
             {
-                "p": f"Planted and predicted responses correlate at r = {whole.r:.2f}{interval} over {part.valid_trs} valid TRs and {whole.parcels} parcels; "
-                f"{whole.ceiling:.2f} is the most any model could reach, so this is {100 * whole.of_ceiling:.0f} % of it.{ridge}"
+                "p": f"Planted and predicted responses correlate at r = {whole.r:.2f}{interval} over {part.valid_trs} valid TRs and {whole.parcels} "
+                f"parcels; {whole.ceiling:.2f} is the most any model could reach, so this is {100 * whole.of_ceiling:.0f} % of it.{ridge}"
             },
             {
                 "bars": [
@@ -97,7 +98,7 @@ def recovery_blocks(recovery: tuple[Recovery, ...]) -> list[dict[str, Any]]:
                     }
                     for name, figure in part.networks.items()
                 ],
-                "caption": "Filled: recovery r. Outline: ceiling. Tick: delayed ridge. Recovery is about planted responses; it is not accuracy on brains.",
+                "caption": "Filled: recovery r. Outline: ceiling. Tick: delayed ridge. Recovery is about planted responses, not accuracy on brains.",
             },
         ]
         if part.clips:

@@ -16,7 +16,7 @@ from tests.page_server import NASTY, Pace, serving, wait_until
 from tests.tiny_model import tiny_film_model
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("page")]
-NASTY_FILE = "a ${window.__fired=1} {{value}} 'b.mp4"  # what a file system and Gradio leave of a nasty name
+NASTY_FILE = "<img src=x onerror='window.__fired=1'> ${window.__fired=1} `b`.mp4"
 STATE = "window.__cineglass.state()"
 SHORT_S = 16.0
 
@@ -55,6 +55,7 @@ def film(tmp_path_factory):
 
 
 def landed(page):
+    page.wait_for_selector("#cp-run:visible")
     page.wait_for_function(f"window.__cineglass && {STATE}.row >= 0")
 
 
@@ -110,23 +111,24 @@ def test_every_example_opens_with_its_result_and_its_files(visit):
         assert len(answer.body()) > 10, href
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_text_can_be_read_in_both_themes(visit, paced, theme):
+def test_text_can_be_read_in_both_themes(visit, paced):
     page = visit()
-    page.goto(f"{paced}/?__theme={theme}")
-    landed(page)
-    for selector in (".cp-brand h1", ".cp-brand p", ".cp-caption", ".cp-note", "#cp-run", ".cp-badge span", "[role=tab][aria-selected=true]"):
-        assert contrast(page, selector) >= 4.5, selector
+    for theme in ("light", "dark"):
+        page.goto(f"{paced}/?__theme={theme}")
+        landed(page)
+        for selector in (".cp-brand h1", ".cp-brand p", ".cp-caption", ".cp-note", "#cp-run", ".cp-badge span", "[role=tab][aria-selected=true]"):
+            assert contrast(page, selector) >= 4.5, (theme, selector)
 
 
-@pytest.mark.parametrize("width", [360, 768, 1440])
-def test_nothing_sticks_out_sideways(visit, width):
-    page = visit(width=width)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    wide = page.evaluate(
-        "width => [...document.querySelectorAll('#cp-left *, #cp-top *')].filter(node => node.getBoundingClientRect().right > width + 1).length", width
-    )
-    assert wide == 0
+def test_nothing_sticks_out_sideways_down_to_a_phone(visit):
+    page = visit(width=1440)
+    for width in (1440, 1024, 768, 360):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_function("width => document.documentElement.clientWidth <= width", arg=width)
+        page.wait_for_timeout(200)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        out = "width => [...document.querySelectorAll('#cp-left *, #cp-top *')].filter(node => node.getBoundingClientRect().right > width + 1).length"
+        assert page.evaluate(out, width) == 0
 
 
 def test_every_control_can_be_reached_by_keyboard_and_has_a_name(visit):
@@ -188,7 +190,7 @@ def test_a_failure_keeps_the_last_result_greyed_and_says_what_to_do(visit, pace)
     before = shown(page)["run"]
     page.click("#cp-run")
     wait_status(page, "failed")
-    assert page.locator("#cp-status .cp-problem").inner_text() == "The picture ends in the middle.\nSave it again as H.264 MP4."
+    assert page.locator("#cp-status .cp-problem").inner_text().split("\n\n") == ["The picture ends in the middle.", "Save it again as H.264 MP4."]
     assert (shown(page)["run"], shown(page)["state"]) == (before, "failed")
     page.locator(".cp-example").first.click()
     page.wait_for_function(f"{STATE}.state === 'done'")
@@ -263,7 +265,7 @@ def test_a_file_that_is_no_film_is_named_at_once_and_the_result_stays(visit, tmp
     text = page.locator("#cp-clip .cp-problem").inner_text()
     assert str(tmp_path) not in text
     assert "Traceback" not in text
-    assert len(text.splitlines()) == 2
+    assert len(text.split("\n\n")) == 2  # what is wrong, and what to do
     assert page.locator("#cp-run").is_disabled()
     assert (shown(page)["run"], shown(page)["state"]) == (before, "done")
 
@@ -312,7 +314,7 @@ def test_hostile_text_is_shown_as_text_wherever_it_comes_in(visit, pace, film, t
     named = tmp_path / NASTY_FILE
     shutil.copyfile(film, named)
     choose_film(page, named)
-    assert "${window.__fired=1}" in page.locator(".cp-clip strong").inner_text()
+    assert page.locator(".cp-clip strong").inner_text().endswith("b.mp4")  # Gradio drops brackets and quotes
     subtitles = tmp_path / "${window.__fired=1}.srt"
     subtitles.write_text(f"1\n00:00:02,000 --> 00:00:05,000\n{NASTY}\n")
     page.set_input_files("#cp-transcript-row input[type=file]", subtitles)
@@ -394,7 +396,11 @@ def natural_film(path: Path) -> Path:
     import av
 
     assets = Path(gradio.__file__).parent / "media_assets"
-    with av.open(str(path), "w") as out, av.open(str(assets / "videos" / "world.mp4")) as film, av.open(str(assets / "audio" / "heath_ledger.mp3")) as talk:
+    with (
+        av.open(str(path), "w") as out,
+        av.open(str(assets / "videos" / "world.mp4")) as film,
+        av.open(str(assets / "audio" / "heath_ledger.mp3")) as talk,
+    ):
         picture, sound = film.streams.video[0], talk.streams.audio[0]
         video = out.add_stream_from_template(picture)
         audio = out.add_stream("aac", rate=44100, layout="mono")
@@ -447,7 +453,11 @@ def contrast(page, selector: str) -> float:
           const light = rgb => { const [r, g, b] = rgb.map(v => v / 255).map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
                                  return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
           let behind = node; let back = [255, 255, 255];
-          while (behind) { const c = parse(getComputedStyle(behind).backgroundColor); if (c.length < 4 || c[3] === 1) { back = c.slice(0, 3); break; } behind = behind.parentElement; }
+          while (behind) {
+            const c = parse(getComputedStyle(behind).backgroundColor);
+            if (c.length < 4 || c[3] === 1) { back = c.slice(0, 3); break; }
+            behind = behind.parentElement;
+          }
           const a = light(parse(getComputedStyle(node).color).slice(0, 3)), b = light(back);
           return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05); }""",
         selector,

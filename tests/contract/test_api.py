@@ -1,0 +1,123 @@
+"""The four endpoints, called as a program calls them."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import httpx
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+from encoder.atlas import load_atlas
+from extractors.grid import n_trs
+from tests.films import write_film
+from tests.page_server import serving
+from tests.tiny_model import tiny_film_model
+
+SECONDS = 16.0
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    model = tiny_film_model(tmp_path_factory.mktemp("model"))
+    with serving(tmp_path_factory.mktemp("page") / "cache", model=str(model)) as (url, demo):
+        yield url, demo
+
+
+@pytest.fixture(scope="module")
+def client(page):
+    return Client(page[0], verbose=False)
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory):
+    return write_film(tmp_path_factory.mktemp("films") / "bar.mp4", seconds=SECONDS)
+
+
+def test_only_the_four_endpoints_are_public(client):
+    known = client.view_api(return_format="dict")
+    assert sorted(known["named_endpoints"]) == ["/capabilities", "/list_examples", "/predict", "/transcribe"]
+    assert known["unnamed_endpoints"] == {}
+    parameters = [parameter["parameter_name"] for parameter in known["named_endpoints"]["/predict"]["parameters"]]
+    assert parameters == ["clip", "recogniser", "subjects", "allow_short"]
+
+
+def test_predict_returns_labelled_responses_and_files_that_agree_with_them(client, page, film):
+    answer = client.predict(handle_file(str(film)), "none", [1, 5], api_name="/predict")
+    rows = n_trs(SECONDS)
+    assert np.shape(answer["networks"]["Vis"]) == (2, rows)
+    assert len(answer["networks"]) == 7
+    values = np.load(_fetch(page[0], answer["files"]["responses.npy"]))
+    assert values.shape == (2, rows, 1000)
+    facts = json.loads(httpx.get(f"{page[0]}/{answer['files']['responses.json']}").content)
+    assert facts["clip"]["name"] == "bar.mp4"
+    table = httpx.get(f"{page[0]}/{answer['files']['networks.tsv']}").text
+    assert table.count("\n") > rows
+    mask = np.array(["_Vis_" in label for label in _labels()])
+    np.testing.assert_allclose(values[:, :, mask].mean(2), answer["networks"]["Vis"], atol=1e-4)
+
+
+def test_the_same_clip_gives_the_same_numbers_twice(client, film):
+    first, second = (client.predict(handle_file(str(film)), "none", api_name="/predict")["networks"] for _ in range(2))
+    assert first == second
+
+
+def test_transcribe_names_the_recogniser_and_finds_nothing_in_a_tone(client, film):
+    answer = client.predict(handle_file(str(film)), api_name="/transcribe")
+    assert answer["words"] == []
+    assert len(answer["text_per_tr"]) == n_trs(SECONDS)
+    assert answer["notices"]
+
+
+def test_examples_are_listed_with_files_that_can_be_fetched(client, page):
+    examples = client.predict(api_name="/list_examples")
+    assert examples
+    for example in examples:
+        facts = json.loads(httpx.get(f"{page[0]}/{example['files']['responses.json']}").content)
+        values = np.load(_fetch(page[0], example["files"]["responses.npy"]))
+        assert values.shape[1] == n_trs(facts["clip"]["duration"])
+        assert httpx.head(f"{page[0]}/{example['files']['clip.mp4']}").headers["content-type"] == "video/mp4"
+
+
+def test_capabilities_say_limits_and_recognisers_and_hold_no_path(client):
+    known = client.predict(api_name="/capabilities")
+    assert known["tr"] == 1.49
+    assert known["subjects"] == [1, 2, 3, 5]
+    assert known["recognisers"]["sphinx"]["language"] == "English only"
+    assert known["limits"]["min_trs"] == 10
+    assert "/home" not in json.dumps(known)
+    assert "site-packages" not in json.dumps(known)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("none", [4]), "subject"),
+        (("telepathy", [1]), "recogniser"),
+    ],
+)
+def test_a_wrong_argument_is_named(client, film, arguments, code):
+    with pytest.raises(AppError, match=code):
+        client.predict(handle_file(str(film)), *arguments, api_name="/predict")
+
+
+def test_a_file_that_is_no_film_is_refused_with_the_gates_words(client, tmp_path):
+    wrong = tmp_path / "notes.mp4"
+    wrong.write_bytes(b"these are only words " * 50)
+    with pytest.raises(AppError, match="not_media") as refused:
+        client.predict(handle_file(str(wrong)), api_name="/predict")
+    assert "Traceback" not in str(refused.value)
+    assert str(tmp_path) not in str(refused.value)
+
+
+def _fetch(url, address):
+    answer = httpx.get(f"{url}/{address}")
+    assert answer.status_code == 200
+    return io.BytesIO(answer.content)
+
+
+def _labels():
+    return load_atlas().labels

@@ -1,0 +1,201 @@
+"""The page as a server: how it is launched, what it serves, what it refuses, and what building it loads."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from experiments.examples import list_examples
+from extractors.errors import BusyError, CineglassError, MediaError
+from extractors.stages import Stage
+from settings import Settings
+from tests.page_server import Pace, serving, wait_until
+from ui import run
+from ui.line import Line, in_plain_words
+from ui.page import build_demo, launch_arguments
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    with serving(tmp_path_factory.mktemp("page") / "cache", predict=Pace().predict) as (url, demo):
+        yield url, demo
+
+
+def test_building_the_page_loads_no_model_and_nothing_heavy():
+    code = (
+        "import sys, app, settings; from ui.page import build_demo; build_demo(settings.get_settings());"
+        "heavy = ('torch', 'transformers', 'moten', 'sklearn', 'nilearn.plotting', 'matplotlib.pyplot', 'pocketsphinx', 'faster_whisper');"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_launch_is_always_closed_to_the_outside(tmp_path):
+    settings = Settings(cache_dir=tmp_path, max_upload_mb=7)
+    arguments = launch_arguments(build_demo(settings), settings)
+    assert arguments["allowed_paths"] == []
+    assert arguments["share"] is False
+    assert arguments["show_error"] is False
+    assert arguments["ssr_mode"] is False
+    assert arguments["max_file_size"] == "7mb"
+    assert arguments["server_name"] == "127.0.0.1"
+
+
+def test_every_event_of_the_page_is_private(page):
+    visibility = {dependency["api_name"]: dependency["api_visibility"] for dependency in page[1].config["dependencies"]}
+    public = {name for name, seen in visibility.items() if seen == "public"}
+    assert public == {"predict", "transcribe", "list_examples", "capabilities"}
+
+
+def test_the_page_names_no_path_of_this_machine(page):
+    shown = httpx.get(page[0]).text
+    for path in (str(ROOT), str(page[1].shelf.gradio), str(Path.home()) + "/"):
+        assert path not in shown
+
+
+def test_analytics_are_off(page):
+    assert page[1].analytics_enabled is False
+    assert "huggingface.co/api/telemetry" not in httpx.get(page[0]).text
+
+
+def test_the_files_of_an_example_are_those_the_command_line_writes(page):
+    example = list_examples()[0]
+    for name in ("responses.npy", "responses.json", "networks.tsv", "transcript.tsv"):
+        answer = httpx.get(f"{page[0]}/cineglass/examples/{example.id}/{name}")
+        assert answer.content == (example.folder / name).read_bytes()
+        assert answer.headers["content-disposition"].startswith("attachment")
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(("name", "begins"), [("networks.png", b"\x89PNG"), ("networks.svg", b"<?xml"), ("transcript.vtt", b"WEBVTT")])
+def test_figures_and_subtitles_are_made_when_asked_for(page, name, begins):
+    answer = httpx.get(f"{page[0]}/cineglass/examples/{list_examples()[0].id}/{name}", timeout=30)
+    assert answer.status_code == 200
+    assert answer.content.startswith(begins)
+    if name == "networks.svg":
+        assert b"SIMULATED" in answer.content
+
+
+def test_a_film_can_be_fetched_in_ranges(page):
+    film = f"{page[0]}/cineglass/examples/{list_examples()[0].id}/clip.mp4"
+    whole = httpx.get(film).content
+    part = httpx.get(film, headers={"Range": "bytes=100-199"})
+    assert part.status_code == 206
+    assert part.content == whole[100:200]
+
+
+def test_settings_reach_the_words_on_the_page(tmp_path):
+    with serving(tmp_path / "cache", predict=Pace().predict, keep_hours=0.5, max_upload_mb=12, max_duration_s=120) as (url, _):
+        shown = json.dumps(httpx.get(f"{url}/config").json())
+    assert "30 minutes at most" in shown
+    assert "to 2 minutes, up to 12 MB" in shown
+
+
+# the line ---------------------------------------------------------------------------------------------------------------------------
+
+
+def endless():
+    while True:
+        yield Stage("video", 0, 1, "working")
+
+
+def test_jobs_run_in_the_order_they_came_and_know_their_place():
+    line = Line(running=1, waiting=2)
+    jobs = [line.join(visitor, endless) for visitor in "abc"]
+    assert [line.position(job) for job in jobs] == [0, 1, 2]
+    line.stop(jobs[0])
+    wait_until(lambda: jobs[1].state == "running")
+    assert jobs[0].state == "stopped"
+    assert line.position(jobs[2]) == 1
+    line.stop(jobs[2])
+    assert jobs[2].state == "stopped"
+    line.stop(jobs[1])
+
+
+def test_one_visitor_has_one_job_and_a_full_line_says_so_with_a_hint():
+    line = Line(running=1, waiting=1)
+    first = line.join("a", endless)
+    with pytest.raises(BusyError) as again:
+        line.join("a", endless)
+    assert again.value.code == "already_running"
+    second = line.join("b", endless)
+    with pytest.raises(BusyError) as full:
+        line.join("c", endless)
+    assert full.value.code == "queue_full"
+    assert "examples" in full.value.hint
+    line.stop(first)
+    line.stop(second)
+
+
+def test_a_stopped_job_closes_its_generator():
+    closed = []
+
+    def job():
+        try:
+            yield from endless()
+        finally:
+            closed.append(True)
+
+    line = Line()
+    held = line.join("a", job)
+    wait_until(lambda: held.stages)
+    line.stop(held)
+    wait_until(lambda: held.over)
+    assert closed == [True]
+
+
+def test_a_job_that_breaks_frees_its_place_and_its_words_hold_no_trace():
+    def breaking():
+        yield Stage("video", 0, 1, "working")
+        raise KeyError("/secret/path")
+
+    line = Line()
+    job = line.join("a", breaking)
+    wait_until(lambda: job.over)
+    assert job.state == "failed"
+    assert "secret" not in f"{job.error} {job.error.hint}"
+    after = line.join("a", lambda: iter(["result"]))
+    wait_until(lambda: after.over)
+    assert after.result == "result"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(MemoryError(), "out_of_memory"), (OSError(28, "No space left"), "disk"), (MediaError("empty_file", "Empty."), "empty_file")]
+)
+def test_errors_become_plain_words(error, code):
+    told = in_plain_words(error)
+    assert isinstance(told, CineglassError)
+    assert told.code == code
+    assert "\n" not in told.message
+
+
+def test_the_bar_never_goes_beyond_what_the_stages_say():
+    line = Line()
+
+    def half():
+        yield Stage("gate", 1, 1, "ready")
+        yield Stage("video", 1, 2, "half")
+        yield from endless()
+
+    job = line.join("a", half)
+    wait_until(lambda: "video" in job.stages)
+    shown = run.of_job(job, 0)
+    assert 0 < shown["fraction"] <= run.SHARE["gate"] + 0.5 * run.SHARE["video"] + 1e-9
+    states = {row["name"]: row["state"] for row in shown["stages"]}
+    assert states["gate"] == "done"
+    assert states["video"] == "active"
+    assert states["model"] == "pending"
+    line.stop(job)
+
+
+def test_shares_of_the_bar_cover_every_stage():
+    assert set(run.SHARE) == set(run.STAGES)
+    assert sum(run.SHARE.values()) == pytest.approx(1)
