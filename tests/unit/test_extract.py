@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -310,6 +311,7 @@ def test_stop_ends_the_work_and_its_processes_within_two_seconds(long_film, when
     start = time.monotonic()
     job.close()
     assert time.monotonic() - start < 2
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("streams")]
     if os.path.exists("/proc/self/task"):
         children = "".join(path.read_text() for path in Path("/proc/self/task").glob("*/children")).split()
         commands = [Path(f"/proc/{child}/cmdline") for child in children]
