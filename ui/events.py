@@ -195,6 +195,8 @@ class Handlers:
         finally:
             Path(path).unlink(missing_ok=True)
         lines = [{"text": f"The next run takes these words. {words.about(transcript)}"}]
+        if transcript.timing == "spread":
+            lines = [{"text": f"The next run takes these {transcript.n_words} words from {transcript.source} and aligns them with the sound."}]
         lines += [{"text": notice, "warn": True} for notice in transcript.notices]
         return {
             self.parts.visit: visit.but(transcript=transcript),

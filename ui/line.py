@@ -120,6 +120,11 @@ class Line:
         self._waiting: deque[Job] = deque()
         self._running: list[Job] = []
 
+    def __len__(self) -> int:
+        """Jobs that run or wait."""
+        with self._lock:
+            return len(self._running) + len(self._waiting)
+
     def join(self, visitor: str, start: Callable[[], Iterator[Any]]) -> Job:
         """Put a job at the end of the line.
 

@@ -13,6 +13,7 @@ import shutil
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from stat import S_ISREG
 
 from extractors.clip import Clip
 from extractors.errors import CacheError
@@ -184,7 +185,7 @@ class Shelf:
 def _age_and_size(entry: Path) -> tuple[float, int]:
     files = [entry, *entry.rglob("*")] if entry.is_dir() else [entry]
     stats = [file.stat() for file in files]
-    return max(stat.st_mtime for stat in stats), sum(stat.st_size for stat in stats)
+    return max(stat.st_mtime for stat in stats), sum(stat.st_size for stat in stats if S_ISREG(stat.st_mode))
 
 
 def _remove(entry: Path) -> None:
