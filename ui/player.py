@@ -25,7 +25,7 @@ OWN_ADDRESS = "cineglass/"
 """Films under this address are served by the page itself (:mod:`ui.files`) and are not copied into Gradio's cache."""
 
 TEMPLATE = '<div class="cineglass" data-mount></div>'
-ON_LOAD = "window.CineglassPlayer.mount(element, props, trigger, watch, ['ready']);"
+ON_LOAD = "window.CineglassPlayer.mount(element, props, watch, () => trigger('ready'));"
 
 
 @lru_cache(maxsize=1)

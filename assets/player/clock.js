@@ -50,7 +50,7 @@ class Clock {
   fallBack() {
     if (!this.url || this.stopwatch.on) return;
     const playing = this.playing;
-    this.error = "This browser cannot play the film. The curves still run.";
+    this.error = "The film cannot be played here, or is no longer kept. The curves still run.";
     this.stopwatch = { on: true, playing, time: this.video.currentTime || 0, at: performance.now() };
     this.waiting = 0;
     this.onState();

@@ -3,9 +3,9 @@
 const HOTKEY_BLIND = "input, textarea, select, [contenteditable], [role=radio], [role=tab]";
 
 class CineglassPlayer {
-  constructor(host, trigger) {
+  constructor(host, onReady) {
     this.host = host;
-    this.trigger = trigger;
+    this.onReady = onReady;
     this.part = buildView(host);
     this.brain = new Brain(this.part.brain);
     this.curves = new Curves(this.part.curves, this.part.dots);
@@ -32,7 +32,14 @@ class CineglassPlayer {
     this.host.dataset.state = state;
     if (value && value.parcels) {
       const fresh = !this.result || value.run_id !== this.result.value.run_id;
-      this.setResult(new Result(value), fresh);
+      try {
+        this.setResult(new Result(value), fresh);
+      } catch (error) {
+        console.warn(error);
+        this.host.dataset.state = "failed";
+        this.showState("failed", { message: "This result cannot be shown.", hint: "Run the clip again." });
+        return;
+      }
     }
     this.showState(state, value || {});
   }
@@ -75,9 +82,17 @@ class CineglassPlayer {
     this.measure();
     this.tick(this.clock.time);
     if (fresh) {
-      if (!this.still.matches && document.visibilityState === "visible") this.clock.play();
-      this.trigger("ready");
+      this.wantsToPlay = !this.still.matches;
+      this.playWhenSeen();
+      this.onReady();
     }
+  }
+
+  /** A fresh result plays by itself, without sound at first, unless the visitor wants less motion. */
+  playWhenSeen() {
+    if (!this.wantsToPlay || document.visibilityState !== "visible") return;
+    this.wantsToPlay = false;
+    this.clock.play();
   }
 
   showState(state, value) {
@@ -325,6 +340,8 @@ class CineglassPlayer {
     this.listenToPointer();
     this.onKey = (event) => this.hotkey(event);
     document.addEventListener("keydown", this.onKey);
+    this.onVisible = () => this.playWhenSeen();
+    document.addEventListener("visibilitychange", this.onVisible);
     this.resized = new ResizeObserver(() => {
       const [brain, plot] = this.size || [];
       if (part.body.hidden || (brain === part.brainPane.clientWidth && plot === part.plot.clientWidth)) return;
@@ -353,11 +370,16 @@ class CineglassPlayer {
       const box = element.getBoundingClientRect();
       return { x: event.clientX - box.left, y: event.clientY - box.top };
     };
-    part.brain.addEventListener("pointermove", (event) => {
-      const point = at(event, part.brain);
-      this.showTip(this.brain.parcelAt(point.x, point.y), point);
+    const point = (event) => {
+      if (!this.result) return;
+      const place = at(event, part.brain);
+      this.showTip(this.brain.parcelAt(place.x, place.y), place);
+    };
+    part.brain.addEventListener("pointermove", point);
+    part.brain.addEventListener("pointerdown", point);
+    part.brain.addEventListener("pointerleave", (event) => {
+      if (event.pointerType !== "touch") this.showTip(-1); // a tap's tip stays until the next tap
     });
-    part.brain.addEventListener("pointerleave", () => this.showTip(-1));
     let dragging = false;
     let asked = null;
     const seekTo = (event) => {
@@ -436,6 +458,7 @@ class CineglassPlayer {
 
   dispose() {
     document.removeEventListener("keydown", this.onKey);
+    document.removeEventListener("visibilitychange", this.onVisible);
     for (const watcher of [this.resized, this.seen, this.themed]) watcher.disconnect();
     this.clock.pause();
   }
@@ -473,10 +496,11 @@ class CineglassPlayer {
 const COUNTS = { 2: "two", 3: "three", 4: "four" };
 
 window.CineglassPlayer = {
-  mount(element, props, trigger, watch) {
+  /** Called once by the component; `onReady` fires when a fresh result is drawn. */
+  mount(element, props, watch, onReady) {
     const host = element.querySelector("[data-mount]");
     if (!host || host.cineglass) return;
-    const player = new CineglassPlayer(host, trigger);
+    const player = new CineglassPlayer(host, onReady);
     host.cineglass = player;
     element.cineglass = player;
     window.__cineglass = player;

@@ -141,11 +141,11 @@ function buildView(host) {
   part.play.classList.add("cg-play");
   part.on = iconButton("on", "One TR on (right arrow)");
   part.sound = iconButton("mute", "Sound on");
-  part.filmTime = h("output", { class: "cg-num" });
-  part.rowText = h("output", { class: "cg-num" });
-  part.boldTime = h("output", { class: "cg-num" });
+  part.filmTime = h("span", { class: "cg-num" });
+  part.rowText = h("span", { class: "cg-num" });
+  part.boldTime = h("span", { class: "cg-num" });
   part.rowNote = h("span", { class: "cg-rownote" });
-  const reading = (label, output, title) => h("div", { class: "cg-reading", title }, h("span", { text: label }), output);
+  const reading = (label, output, title) => h("div", { class: "cg-reading", title }, h("small", { text: label }), output);
   const film = h("section", { class: "cg-film", "aria-label": "Film" },
     part.screen,
     h("div", { class: "cg-transport" }, part.back, part.play, part.on, part.sound,
@@ -202,7 +202,7 @@ function buildView(host) {
   part.noHead = h("span", { class: "cg-nohead", hidden: true, text: "no prediction here" });
   part.plot.append(part.noHead);
   const curves = h("section", { class: "cg-curvebox", "aria-label": "Network curves" },
-    h("div", { class: "cg-curvebar" }, h("div", { class: "cg-allchips" }, networkChips, groupChips),
+    h("div", { class: "cg-curvebar" }, networkChips, groupChips,
       h("div", { class: "cg-curvetools" }, h("label", { class: "cg-check" }, part.split, "left and right apart"), part.palette)),
     part.plot,
     h("p", { class: "cg-foot" }, h("i", { class: "cg-hatch", "aria-hidden": "true" }), "Hatched: rows without a full past, or at the end; left out of the colour range. Red is above, blue below the parcel's own average in training."));

@@ -55,7 +55,7 @@ def spoken(rows: int = ROWS) -> Transcript:
     return Transcript(text, *columns, source="planted.srt", timing="given")
 
 
-def film(path: Path, seconds: float = DURATION, *, size=(320, 180), fps: int = 15) -> Path:
+def film(path: Path, seconds: float = DURATION, *, size=(256, 144), fps: int = 12) -> Path:
     """A WebM film that every Chromium plays: a drifting bar, and a tone that beats once a second."""
     import av
 

@@ -179,7 +179,7 @@ def test_network_curves_are_the_means_of_their_parcels(player):
 def test_the_lag_switch_shows_the_response_five_seconds_later_and_nothing_beyond_the_last_row(player):
     player.get_by_role("radio", name="shifted back 5 s").click()
     assert seek(player, 12.0)["row"] == tr_of(17.0)
-    assert player.locator(".cg-reading output").all_inner_texts() == ["0:12.0", f"{tr_of(17.0)} / {ROWS}", "0:17.0"]
+    assert player.locator(".cg-reading .cg-num").all_inner_texts() == ["0:12.0", f"{tr_of(17.0)} / {ROWS}", "0:17.0"]
     assert seek(player, 36.0)["row"] == -1
     assert "no prediction here" in player.locator(".cg-rownote").inner_text()
     assert player.locator(".cg-nohead").is_visible()
