@@ -19,18 +19,13 @@ from typing import NamedTuple
 import numpy as np
 
 from extractors.errors import FeatureError
+from extractors.gabors import FPS, HEIGHT, SPATIAL, TEMPORAL, WIDTH, filter_bank
 from extractors.grid import TR
 
 EXTRACTOR_ID = "classical-video-1"
-FPS = 12
-"""Internal frame rate; the filter bank wants an integer."""
-WIDTH, HEIGHT = 96, 54
-"""Internal size in pixels; frames of this size are taken without resizing."""
 WINDOW_S = 4 / FPS
 """Past that a motion energy filter looks at, in seconds (and 3 frames ahead)."""
 
-SPATIAL = (2, 4, 8)
-TEMPORAL = (2, 4)
 DIRECTIONS = (0, 45, 90, 135, 180, 225, 270, 315)
 HEMIFIELDS = ("left", "right")
 REGIONS = ("left_centre", "left_periphery", "right_centre", "right_periphery")
@@ -76,69 +71,6 @@ VIDEO_DIM = len(VIDEO_NAMES)
 _BATCH = 48
 _TOLERANCE_S = 1e-3
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32) / 255
-
-
-class FilterBank(NamedTuple):
-    """The motion energy filters as matrices.
-
-    ``gabors`` float32 [HEIGHT * WIDTH, 2 * n]: sine gabors, then cosine gabors; n = 4 orientations x positions, orientation fastest.
-    ``kernels`` float32 [5, width]: temporal cosine and sine per frequency in ``TEMPORAL``, then the 0 Hz window.
-    ``x``, ``y``: positions [n / 4] in picture heights from the middle, right and up. ``frequency`` [n / 4] cycles per picture height.
-    ``past``: frames before the present one in a kernel.
-    """
-
-    gabors: np.ndarray
-    kernels: np.ndarray
-    x: np.ndarray
-    y: np.ndarray
-    frequency: np.ndarray
-    past: int
-
-
-@lru_cache(maxsize=1)
-def filter_bank() -> FilterBank:
-    """Build pymoten's gabors once per process (0.2 s)."""
-    from moten.core import mk_3d_gabor
-    from moten.pyramids import MotionEnergyPyramid
-
-    pyramid = MotionEnergyPyramid(
-        stimulus_vhsize=(HEIGHT, WIDTH),
-        stimulus_fps=FPS,
-        temporal_frequencies=[0, *TEMPORAL],
-        spatial_frequencies=list(SPATIAL),
-        spatial_directions=list(DIRECTIONS),
-        filter_spacing=2.0,
-        max_spatial_env=0.22,
-    )
-    static = [f for f in pyramid.filters if f["temporal_freq"] == 0]
-    places = sorted({(f["spatial_freq"], f["centerh"], f["centerv"]) for f in static})
-    by_key = {(f["spatial_freq"], f["centerh"], f["centerv"], f["direction"]): f for f in static}
-    sines, cosines = [], []
-    for place in places:
-        for angle in DIRECTIONS[:4]:
-            sine, cosine, _, _ = mk_3d_gabor((HEIGHT, WIDTH), **by_key[(*place, angle)])
-            inside = np.abs(sine) + np.abs(cosine) > pyramid.mask_threshold  # pymoten looks at these pixels only
-            norm = np.abs(cosine[inside]).sum()
-            sines.append((sine * inside).ravel() / norm)
-            cosines.append((cosine * inside).ravel() / norm)
-    kernels = []
-    for frequency in (*TEMPORAL, 0):
-        one = next(f for f in pyramid.filters if f["temporal_freq"] == frequency)
-        _, _, sine, cosine = mk_3d_gabor((HEIGHT, WIDTH), **one)
-        norm = np.abs(cosine).sum()
-        kernels.append(cosine / norm)
-        if frequency:
-            kernels.append(sine / norm)
-    frequency, across, down = np.array(places).T
-    width = len(kernels[0])
-    return FilterBank(
-        np.ascontiguousarray(np.array(sines + cosines, np.float32).T),
-        np.array(kernels, np.float32),
-        across - WIDTH / HEIGHT / 2,
-        0.5 - down,
-        frequency,
-        width - (width + 1) // 2,
-    )
 
 
 def filter_amplitudes(projections: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
