@@ -54,3 +54,12 @@ function mixed(hex, other, share) {
   const b = rgbOf(other);
   return `rgb(${a.map((channel, i) => Math.round(channel * (1 - share) + b[i] * share)).join(",")})`;
 }
+
+/** The right side's curve keeps the hue and steps away in lightness, besides being broken. */
+function sideColour(curve, side, { palette, dark }) {
+  const colour = curveColour(curve, palette, dark);
+  if (side !== "R") return colour;
+  const [red, green, blue] = rgbOf(colour);
+  const bright = (0.3 * red + 0.59 * green + 0.11 * blue) / 255;
+  return mixed(colour, dark || bright < 0.42 ? "#ffffff" : "#000000", 0.45);
+}

@@ -67,7 +67,7 @@ class Curves {
       if (!settings.visible.has(curve.id)) continue;
       for (const side of settings.split ? ["L", "R"] : [""]) {
         if (side && !parcelsOf(curve, side).length) continue;
-        this.drawn.push({ curve, side, values: result.curve(settings.subject, curve, side), colour: curveColour(curve, settings.palette, settings.dark) });
+        this.drawn.push({ curve, side, values: result.curve(settings.subject, curve, side), colour: sideColour(curve, side, settings) });
       }
     }
     context.save();
@@ -187,14 +187,14 @@ class Curves {
     context.lineWidth = side === "R" ? 3.4 : 4.4;
     context.stroke(path);
     if (curve.kind === "group") context.setLineDash(side === "R" ? [2, 3] : [7, 4]);
-    else if (side === "R") context.setLineDash([1.5, 2.5]);
+    else if (side === "R") context.setLineDash([4, 2.5]);
     if (!settings.dark && ["Limbic", "Cont"].includes(curve.id) && settings.palette !== "okabe-ito") {
       context.strokeStyle = mixed(colour, "#000000", 0.45);
       context.lineWidth = 2.9;
       context.stroke(path);
     }
     context.strokeStyle = colour;
-    context.lineWidth = side === "R" ? 1.5 : 1.9;
+    context.lineWidth = side === "R" ? 1.6 : 2;
     context.stroke(path);
     context.setLineDash([]);
     if (curve.kind === "network") {
