@@ -311,7 +311,7 @@ def _video_track(stream, walk: _Walk, box: tuple[int, int], limits: Limits) -> V
     )
     reasons = {
         f"it is {context.name}": context.name != "h264",
-        f"its pixels are {track.pix_fmt}": track.pix_fmt != "yuv420p" or bool(walk.frames[0].color_range == 2),
+        f"its colours are stored as {track.pix_fmt}": track.pix_fmt != "yuv420p" or bool(walk.frames[0].color_range == 2),
         "it is interlaced": track.interlaced,
         "it is HDR": track.hdr,
         "it lies on its side": bool(orientation),
