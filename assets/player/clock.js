@@ -103,13 +103,13 @@ class Clock {
 
   seek(time) {
     const to = Math.min(Math.max(0, time), this.duration);
+    this.onTick(to); // before the film looks for its frame, so that the brain does not wait for the decoder
     if (this.stopwatch.on) {
       this.stopwatch.time = to;
       this.stopwatch.at = performance.now();
     } else {
       this.video.currentTime = to;
     }
-    this.tick();
   }
 
   tick() {
