@@ -57,7 +57,6 @@ class Recipe:
     settle_trs: int = 10
     ema_decay: float = 0.995
     mse_weight: float = 1.0
-    drop_stream: float = 0.06
     input_noise: float = 0.05
     check_every: int = 100
     patience: int = 8
@@ -79,7 +78,7 @@ def train(module: torch.nn.Module, examples: Sequence[Example], held_out: Sequen
     """Train a model of the published class.
 
     A batch is a few crops of equal length, each seen by all subjects at once. Rows at the beginning of a crop that starts inside its clip do not
-    count, their past is missing. A stream is now and then replaced by zeros: what the front end gives for a track that a clip does not have.
+    count, their past is missing.
 
     Parameters
     ----------
@@ -159,7 +158,9 @@ def _average(averaged: torch.nn.Module, module: torch.nn.Module, decay: float) -
             slow.lerp_(fast, 1 - decay)
 
 
-def _batch(rng: np.random.Generator, examples: Sequence[Example], recipe: Recipe) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor, torch.Tensor]:
+def _batch(
+    rng: np.random.Generator, examples: Sequence[Example], recipe: Recipe
+) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor, torch.Tensor]:
     """Random crops of one length: streams [B * S, T, C], subject rows [B * S], responses [B * S, T, R], valid [B * S, T]."""
     longest = max(example.n_trs for example in examples)
     length = int(rng.choice([crop for crop in recipe.crops if crop <= longest] or [longest]))
@@ -171,10 +172,8 @@ def _batch(rng: np.random.Generator, examples: Sequence[Example], recipe: Recipe
     for example in chosen:
         start = 0 if rng.random() < 0.25 else int(rng.integers(example.n_trs - length + 1))
         rows = slice(start, start + length)
-        dropped = rng.random(len(STREAMS)) < recipe.drop_stream
-        for name, drop in zip(STREAMS, dropped, strict=True):
-            values = example.streams[name][rows]
-            parts[name].append(np.zeros_like(values) if drop else values)
+        for name in STREAMS:
+            parts[name].append(example.streams[name][rows])
         targets.append(example.responses[:, rows])
         counts = example.valid[rows].copy()
         if start > 0:

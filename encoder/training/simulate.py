@@ -29,7 +29,7 @@ from pathlib import Path
 import numpy as np
 
 from encoder.atlas import Atlas, load_atlas
-from encoder.training.truth_features import BANDS, FIELDS, OWN_NAMES, PICTURE_NAMES, SOUND_NAMES, TRUTH_NAMES, WORD_NAMES
+from encoder.training.truth_features import BANDS, FIELDS, PICTURE_NAMES, SOUND_NAMES, TRUTH_NAMES
 from extractors.grid import TR
 
 SEED = 20250101
@@ -39,6 +39,8 @@ SUBJECTS = (1, 2, 3, 5)
 FAMILIES = ("picture", "sound", "words")
 LAGS = 21
 AR = 0.35
+AR_VARIANCE = 1.0
+"""Of the noise before its SD is applied."""
 COMPRESSION = 0.6
 ADAPTATION, ADAPTATION_S = 0.35, 8.0
 GATE_FLOOR = 0.45
@@ -59,8 +61,9 @@ class Rule:
 RULES = (
     Rule(
         "Vis",
-        "flow energy, edges, motion energy and luminance steps in the opposite half of the field, lower field above and upper field below the calcarine, "
-        "near the centre of gaze at the occipital pole and further out in front of it; lateral parcels weight motion, ventral ones edges and colour and see both halves",
+        "flow energy, edges, motion energy and luminance steps in the opposite half of the field, lower field above and upper field below the "
+        "calcarine, near the centre of gaze at the occipital pole and further out in front of it; lateral parcels weight motion, ventral ones edges "
+        "and colour, and both see more of the other half",
         "retinotopy: Wandell, Dumoulin & Brewer 2007 (Neuron 56:366); motion: Tootell et al. 1995; colour: Zeki et al. 1991",
         "assumes that the viewer looks at the middle of the picture all the time; centroids are no retinotopic map",
     ),
@@ -90,7 +93,8 @@ RULES = (
     ),
     Rule(
         "Temporal and frontal language parcels (groups LanguageTemporal, LanguageFrontal; mirror image at 0.55)",
-        "words, content words, surprisal, rarity, n-gram embedding, speech cover, gathered over 3 s (temporal) and 5 s (frontal), weaker when no sound is heard",
+        "words, content words, surprisal, rarity, n-gram embedding, speech cover, gathered over 3 s (temporal) and 5 s (frontal), "
+        "weaker when no sound is heard",
         "Fedorenko et al. 2010 (J Neurophysiol 104:1177); Lerner et al. 2011 (J Neurosci 31:2906)",
         "language areas cut across the seven networks and differ between people; comprehension is not modelled",
     ),
@@ -295,7 +299,7 @@ def _plan(rng: np.random.Generator, atlas: Atlas) -> tuple[np.ndarray, ...]:
     wave = smooth_fields(rng, atlas.centroids, 90)
     waves = iter(wave[:, 40:].T)  # one field for every rule that is varied; the first forty vary ceilings
     weights = {name: np.zeros(n) for name in TRUTH_NAMES}
-    windows, peak, ceiling = np.zeros(n), 5.2 + 0.45 * next(waves), np.full(n, 0.3)
+    windows, peak, ceiling = np.zeros(n), 5.2 + 0.35 * next(waves), np.full(n, 0.3)
     left = atlas.hemispheres == "L"
 
     def varied(strength: float | np.ndarray, spread: float = 0.3) -> np.ndarray:
@@ -357,8 +361,8 @@ def _plan(rng: np.random.Generator, atlas: Atlas) -> tuple[np.ndarray, ...]:
     salient = atlas.mask("SalVentAttn")
     add(salient, ["sound onsets"], 0.8, 0.4)
     add(salient, ["picture cut", "luminance step"], 0.7, 0.4)
-    add(salient, ["phrase beginnings"], 0.4, 0.4)
-    add(salient, ["looming"], 0.3, 0.4)
+    add(salient, ["phrase beginnings"], 0.25, 0.4)
+    add(salient, ["looming"], 0.15, 0.4)
     ceiling[salient] = (0.4 + 0.05 * wave[:, 34])[salient]
     peak[salient] += 0.2
 

@@ -28,7 +28,8 @@ PICTURE_NAMES = (
     + ("flow to the right", "flow to the left", "looming", "luminance step", "picture cut", "colourfulness", "luminance")
 )
 BANDS = 10
-SOUND_NAMES = tuple(f"ERB band {band}" for band in range(BANDS)) + (
+SOUND_NAMES = (
+    *(f"ERB band {band}" for band in range(BANDS)),
     "loudness",
     "slow modulation (2 to 4 Hz)",
     "syllabic modulation (4 to 9 Hz)",
@@ -48,9 +49,12 @@ BORROWED_NAMES = (
 TRUTH_NAMES = OWN_NAMES + BORROWED_NAMES
 
 SAMPLE_RATE = 16000
-FUNCTION_WORDS = frozenset(
-    ["a", "an", "the", "and", "or", "but", "if", "so", "as", "of", "in", "on", "at", "to", "for", "from", "with", "by", "about", "into", "over", "after", "under", "up", "down", "out", "off", "is", "am", "are", "was", "were", "be", "been", "being", "do", "does", "did", "have", "has", "had", "will", "would", "can", "could", "may", "might", "shall", "should", "must", "not", "no", "nor", "i", "you", "he", "she", "it", "we", "they", "me", "him", "her", "us", "them", "my", "your", "his", "its", "our", "their", "this", "that", "these", "those", "there", "here", "what", "which", "who", "whom", "whose", "when", "where", "why", "how", "than", "then", "just", "very", "too", "also", "some", "any", "all"]
-)
+_FUNCTION_WORDS = """
+a an the and or but if so as of in on at to for from with by about into over after under up down out off is am are was were be been being
+do does did have has had will would can could may might shall should must not no nor i you he she it we they me him her us them my your his
+its our their this that these those there here what which who whom whose when where why how than then just very too also some any all
+"""
+FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())
 
 
 def _shrunk(frame: np.ndarray) -> np.ndarray:
@@ -125,7 +129,7 @@ class PictureTruth:
         edges = self._fields @ np.square([gradient_x, gradient_y]).sum(0).ravel()
         values[8:16] = np.log1p(edges / 2e-4)
         opponent = np.stack([rgb[..., 0] - rgb[..., 1], 0.5 * (rgb[..., 0] + rgb[..., 1]) - rgb[..., 2]])
-        values[21] = np.log1p(np.sqrt(np.square(opponent).mean()) / 0.03)
+        values[21] = np.log1p(np.sqrt(np.square(opponent).mean()) / 0.1)
         values[22] = grey.mean() - 128 / 255
         histogram = np.sort(grey.ravel())[::27]  # quantiles of grey: a shot's fingerprint that small motion leaves alone
         if self._previous is not None:
