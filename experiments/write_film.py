@@ -19,6 +19,7 @@ def write_film(
     sample_rate: int = 16000,
     quality: int = 23,
     preset: str = "veryfast",
+    tune: str | None = None,
     audio_bit_rate: int = 64000,
 ) -> Path:
     """Write a film.
@@ -37,8 +38,8 @@ def write_film(
         Of ``samples``.
     quality : int
         x264's constant rate factor; smaller is better and larger on disk.
-    preset : str
-        x264's speed.
+    preset, tune : str
+        x264's speed, and what it is tuned for ("animation").
     audio_bit_rate : int
         Bits per second.
     """
@@ -46,7 +47,8 @@ def write_film(
 
     part = path.with_suffix(".part.mp4")
     with av.open(str(part), "w", options={"movflags": "+faststart"}) as file:
-        picture = file.add_stream("libx264", rate=fps, options={"crf": str(quality), "preset": preset, "threads": "1"})
+        options = {"crf": str(quality), "preset": preset, "threads": "1"} | ({"tune": tune} if tune else {})
+        picture = file.add_stream("libx264", rate=fps, options=options)
         picture.height, picture.width = size
         picture.pix_fmt = "yuv420p"
         picture.time_base = Fraction(1, fps)
