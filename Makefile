@@ -33,5 +33,10 @@ $(VENV)/dev.installed: requirements-dev.txt requirements.txt | $(VENV)/bin/pytho
 assets: $(VENV)/app.installed
 	$(BIN)/python -m viz.player_assets
 
+# The embedded model from nothing: generated clips, planted responses, training, recovery figures, card. Needs espeak-ng.
+# MINUTES=2 is a quick check; OUT=folder leaves the model that is shipped alone.
+model: $(VENV)/dev.installed
+	$(BIN)/python -m experiments.train $(if $(MINUTES),--minutes $(MINUTES)) $(if $(OUT),--out $(OUT)) $(if $(WORK),--work $(WORK))
+
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -49,8 +49,8 @@ def make_card(
         what=(
             "A network of the published VIBE class at small width on classical streams (motion energy, mel bands, word statistics) that need no "
             "pretrained weights. It was trained to return the responses of four simulated people, whose generative model is written down in "
-            "encoder/training/simulate.py and in this card. Drive is a weighted sum of picture, sound and word features by network and parcel centre; "
-            "words are gathered over seconds; language parcels answer less when nothing is heard; drives are compressed and adapt; an HRF of the "
+            "encoder/training/simulate.py and in this card. Drive is a weighted sum of picture, sound and word features by network and parcel "
+            "centre; words are gathered over seconds; language parcels answer less when nothing is heard; drives are compressed and adapt; an HRF of the "
             "parcel's own (peak 4 to 7 s) and AR(1) noise follow."
         ),
         trained_on=(
@@ -76,9 +76,9 @@ def make_card(
             minutes_per_subject=round(clip_minutes, 1),
             seed=seed,
             notes=(
-                f"Best of the averaged weights at step {best_step}, by the loss on held-out clips. Seconds are those of the whole command on a shared "
-                "machine. Recovery: mean correlation of prediction and planted noisy response over subjects and the parcels whose ceiling is above 0.2 "
-                "(where a network has none, over all of its parcels); the ceiling is the correlation of planted signal and response that is to be "
+                f"Best of the averaged weights at step {best_step}, by the loss on held-out clips. Seconds are those of the whole command. "
+                "Recovery: mean correlation of prediction and planted noisy response over subjects and the parcels whose ceiling is above 0.2 (where "
+                "a network has none, over all of its parcels); the ceiling is the correlation of planted signal and response that is to be "
                 "expected; intervals by moving-block bootstrap over 10 TRs within films; the slope is that of truth on prediction."
             ),
         ),

@@ -5,25 +5,37 @@ from __future__ import annotations
 import argparse
 import ast
 import hashlib
+import sys
 import time
-from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from encoder.training.measure import Measured, measure_rest
-from encoder.training.simulate import FAMILIES, PlantedSubjects, family_indices
-from extractors.features import STREAMS
-from extractors.stages import Stage, passing_on, stage_clock
+from encoder.training.simulate import FAMILIES, SUBJECTS, PlantedSubjects, family_indices
+from extractors.errors import CineglassError
+from extractors.features import Features
+from extractors.grid import TR
+from extractors.stages import Stage, stage_clock
 from settings import ASSETS, get_settings
+
+if TYPE_CHECKING:
+    from encoder.frontend import FrontEnd
+    from encoder.models.published import PublishedVIBE
+    from encoder.training.loop import Example
 
 FULL_MINUTES = 25.0
 MODEL = ASSETS / "models" / "vibe-sim"
 SCALES_FILE = "planted.safetensors"
 """Spreads of the planted subjects over their reference clips; read by the recovery figures, never by a model."""
 SEED = 7
+STOP_SEED, TEST_SEED = 50_000, 90_000
+"""First seeds of the clips that stop the training, and of those that only measure recovery."""
 POOL = 400
+DROPOUT = 0.1
 
 
 @dataclass(frozen=True)
@@ -45,14 +57,18 @@ class Plan:
     @property
     def steps(self) -> int:
         """Optimiser steps."""
-        return max(60, int(160 * self.minutes))
+        return max(40, int(60 * self.minutes))
+
+    @property
+    def natural(self) -> bool:
+        """Whether recovery is measured on natural films too; a shorter run only checks that the command works."""
+        return self.minutes >= 5
 
 
 def generated(minutes: float, first_seed: int, work: Path) -> Generator[Stage, None, list[Measured]]:
     """Clips of so many minutes in all, from ``first_seed`` on; measured clips are kept in ``work`` and used again."""
     from encoder.training.clips import random_clip
     from encoder.training.speaking import speech_pool
-    from extractors.grid import TR
 
     folder = work / _version()
     folder.mkdir(parents=True, exist_ok=True)
@@ -114,103 +130,152 @@ def variants(clips: Sequence[Measured], seed: int) -> list[Measured]:
     return out
 
 
-def job(
-    *, minutes: float = FULL_MINUTES, out: Path = MODEL, work: Path | None = None, threads: int = 2, ridge: bool = True
-) -> Generator[Stage | Path, None, None]:
-    """Train and write the embedded model.
+def job(*, minutes: float = FULL_MINUTES, out: Path = MODEL, work: Path | None = None, threads: int = 2) -> Generator[Stage | Path, None, None]:
+    """Train and write the embedded model: weights, front end, scales of the planted subjects, card.
 
     Parameters
     ----------
     minutes : float
-        About how long, on two cores; the default makes the model that is shipped.
+        About how long, on two free cores; the default makes the model that is shipped.
     out : Path
         Folder of the model.
     work : Path, optional
         Where measured clips are kept; ``training`` in the cache folder.
     threads : int
         Of torch.
-    ridge : bool
-        Whether to fit the baseline.
 
     Yields
     ------
     Stage, at last the folder.
+
+    Raises
+    ------
+    SpeechError
+        Without espeak-ng.
+    MediaError
+        When the natural films cannot be assembled.
     """
     import torch
 
+    from encoder.cards import TestClip, write_card
     from encoder.checkpoints import save_pretrained
     from encoder.frontend import FrontEnd
-    from encoder.models.published import PublishedVIBE, PublishedVIBEConfig
     from encoder.training.loop import Example, Recipe, predict, train
-    from encoder.training.ridge import DelayedRidge
     from experiments.model_card import make_card
-    from experiments.recovery import outcome
+    from experiments.recovery import natural_clips, outcome
 
     began = time.monotonic()
     plan, work = Plan(minutes), work or get_settings().cache_dir / "training"
     torch.set_num_threads(threads)
     fit = yield from generated(plan.clip_minutes, 0, work)
-    stop = yield from generated(plan.test_minutes, 50_000, work)
-    test = yield from generated(plan.test_minutes, 90_000, work)
-    clock = stage_clock("plant", 3)
+    stop = yield from generated(plan.test_minutes, STOP_SEED, work)
+    test = yield from generated(plan.test_minutes, TEST_SEED, work)
+    clock = stage_clock("plant", 2)
     yield clock(0, "Planting responses.")
     subjects = PlantedSubjects().fit_scales([clip.truth for clip in fit])
-    rest = measure_rest().features
-    frontend = FrontEnd.fit([clip.features for clip in fit], rest=rest, clip=8.0)
+    frontend = FrontEnd.fit([clip.features for clip in fit], rest=measure_rest().features, clip=8.0)
 
     def example(clip: Measured) -> Example:
         noisy = subjects.signal(clip.truth) + subjects.noise(clip.n_trs, clip.name)
         return Example(clip.name, frontend(clip.features), noisy, np.ones(clip.n_trs, bool))
 
-    examples, held_out = [example(clip) for clip in variants(fit, SEED)], [example(clip) for clip in variants(stop, SEED + 1)]
-    baseline = None
-    if ridge:
-        yield clock(1, "Fitting the baseline, delayed ridge.")
-        flat = lambda features: np.concatenate([frontend.standardise(features)[stream] for stream in STREAMS], axis=1)  # noqa: E731
-        known = variants(fit, SEED)
-        model = DelayedRidge().fit(
-            [flat(clip.features) for clip in known],
-            [one.responses.transpose(1, 0, 2).reshape(one.n_trs, -1) for one in examples],
-            [one.valid for one in examples],
-        )
-        baseline = lambda features: model.predict(flat(features)).reshape(features.n_trs, 4, -1).transpose(1, 0, 2)  # noqa: E731
-    yield clock(3, "Responses are planted.")
+    shown = variants(fit, SEED)
+    examples, held_out = [example(clip) for clip in shown], [example(clip) for clip in variants(stop, SEED + 1)]
+    yield clock(1, "Fitting the baseline, delayed ridge.")
+    ridge = baseline(shown, examples, frontend)
+    yield clock(2, "Responses are planted, the baseline is fitted.")
+    trained: Any = None
+    recipe = Recipe(steps=plan.steps, threads=threads, seed=SEED)
     torch.manual_seed(SEED)
-    dims = frontend.output_dims
-    config = PublishedVIBEConfig(
-        modality_fusion_transformer_dim=64,
-        predictor_transformer_num_layers=2,
-        text_extractor=frontend.extractors["text"],
-        text_extractor_feature_size=dims["text"],
-        text_extractor_dtype="float32",
-        text_extractor_num_last_hidden_states=1,
-        video_extractor=frontend.extractors["video"],
-        video_extractor_feature_size=dims["video"],
-        video_extractor_pool_size=1,
-        video_extractor_dtype="float32",
-        video_extractor_num_last_hidden_states=1,
-        audio_extractor_feature_size=dims["audio"],
-    )
-    trained = None
-    for item in train(PublishedVIBE(config, dropout=0.05), examples, held_out, Recipe(steps=plan.steps, threads=threads, seed=SEED)):
+    for item in train(small_model(frontend), examples, held_out, recipe):
         if isinstance(item, Stage):
             yield item
         else:
             trained = item
-    clock = stage_clock("recovery", 2)
-    yield clock(0, "Measuring recovery on held-out generated clips.")
     digest = save_pretrained(trained.module, frontend, out)
     subjects.scales.save(out / SCALES_FILE)
+    clock = stage_clock("recovery", 3)
+    yield clock(0, "Measuring recovery on held-out generated clips.")
 
-    def model_predict(features):
+    def model(features: Features) -> np.ndarray:
         return predict(trained.module, frontend(features))
 
-    reports = {"generated": (test, outcome(test, subjects, model_predict, baseline))}
-    for card in make_card(reports, plan, trained, digest, began):
-        yield card
+    lines = [TestClip(name=clip.name, source="this project's generator, not used in training", n_trs=clip.n_trs) for clip in test]
+    reports = [outcome(test, subjects, model, ridge).report(id="generated", label="Held-out generated clips", clips=lines)]
+    if plan.natural:
+        yield clock(1, "Assembling and measuring the natural films.")
+        natural, lines = natural_clips(work / "natural")
+        yield clock(2, "Measuring recovery on natural films.")
+        reports.append(outcome(natural, subjects, model, ridge).report(id="natural", label="Natural films never seen in training", clips=lines))
+    usual = float(np.mean([model(clip.features).std(1).mean() for clip in test]))
+    card = make_card(
+        recovery=reports,
+        digest=digest,
+        usual_sd=usual,
+        clip_minutes=sum(clip.n_trs for clip in fit) * TR / 60,
+        command="make model" if minutes == FULL_MINUTES else f"make model MINUTES={minutes:g}",
+        seconds=time.monotonic() - began,
+        best_step=trained.best_step,
+        seed=SEED,
+    )
+    write_card(card, out / "card.yaml")
+    yield clock(3, "The model, its figures and its card are written.")
     yield out
 
 
-def passing_on_list(stages: Generator[Stage, None, list[Measured]]) -> Generator[Stage, None, list[Measured]]:
-    """Yield the stages on, return the clips."""
-    return (yield from stages)
+def baseline(clips: Sequence[Measured], examples: Sequence[Example], frontend: FrontEnd) -> Callable[[Features], np.ndarray]:
+    """Delayed ridge on the same streams, clips and responses: Features -> float32 [4, T, 1000]."""
+    from encoder.training.ridge import DelayedRidge
+
+    def streams(features: Features) -> np.ndarray:
+        return np.concatenate(list(frontend.standardise(features).values()), axis=1)
+
+    ridge = DelayedRidge().fit(
+        [streams(clip.features) for clip in clips],
+        [one.responses.transpose(1, 0, 2).reshape(one.n_trs, -1) for one in examples],
+        [one.valid for one in examples],
+    )
+    return lambda features: ridge.predict(streams(features)).reshape(features.n_trs, len(SUBJECTS), -1).transpose(1, 0, 2)
+
+
+def small_model(frontend: FrontEnd) -> PublishedVIBE:
+    """An untrained model of the published class at small width, for the streams behind ``frontend``."""
+    from encoder.models.published import PublishedVIBE, PublishedVIBEConfig
+
+    sizes = frontend.output_dims
+    config = PublishedVIBEConfig(
+        modality_fusion_transformer_dim=64,
+        predictor_transformer_num_layers=2,
+        text_extractor=frontend.extractors["text"],
+        text_extractor_feature_size=sizes["text"],
+        text_extractor_dtype="float32",
+        text_extractor_num_last_hidden_states=1,
+        video_extractor=frontend.extractors["video"],
+        video_extractor_feature_size=sizes["video"],
+        video_extractor_pool_size=1,
+        video_extractor_dtype="float32",
+        video_extractor_num_last_hidden_states=1,
+        audio_extractor_feature_size=sizes["audio"],
+    )
+    return PublishedVIBE(config, dropout=DROPOUT)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """``python -m experiments.train --minutes 2 --out FOLDER``; one line per step, exit code 1 with one line on a known error."""
+    parser = argparse.ArgumentParser(description="Make the embedded model from nothing.")
+    parser.add_argument("--minutes", type=float, default=FULL_MINUTES, help="about how long, on two free cores (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=MODEL, help="folder of the model")
+    parser.add_argument("--work", type=Path, default=None, help="where measured clips are kept")
+    parser.add_argument("--threads", type=int, default=2)
+    given = parser.parse_args(arguments)
+    try:
+        for item in job(minutes=given.minutes, out=given.out, work=given.work, threads=given.threads):
+            print(f"{item.name}: {item.message}" if isinstance(item, Stage) else f"Written to {item.name}.", flush=True)
+    except CineglassError as error:
+        print(f"{error} {error.hint}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -30,7 +30,7 @@ class DelayedRidge:
     folds : int
     """
 
-    def __init__(self, *, alphas: Sequence[float] = tuple(np.logspace(1, 7, 13)), folds: int = 5):
+    def __init__(self, *, alphas: Sequence[float] = tuple(np.logspace(3, 6.5, 8)), folds: int = 3):
         self.alphas, self.folds = tuple(alphas), folds
 
     def fit(self, inputs: Sequence[np.ndarray], targets: Sequence[np.ndarray], valid: Sequence[np.ndarray]) -> DelayedRidge:
