@@ -38,5 +38,10 @@ assets: $(VENV)/app.installed
 model: $(VENV)/dev.installed
 	$(BIN)/python -m experiments.train $(if $(MINUTES),--minutes $(MINUTES)) $(if $(OUT),--out $(OUT)) $(if $(WORK),--work $(WORK))
 
+# The three examples: clips drawn, composed and spoken (needs espeak-ng), then the shipped model's results on them.
+# RESULTS=only keeps the clips; do that after every new model.
+examples: $(VENV)/app.installed
+	$(BIN)/python -m experiments.make_examples $(if $(filter only,$(RESULTS)),results)
+
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -78,13 +78,14 @@ VOICE = {"voice": "en-gb-x-rp", "words_per_minute": 148, "pitch": 42, "pitch_ran
 
 @dataclass(frozen=True)
 class Plan:
-    """One example: its texts, which curves it opens with, and how it is rendered (frames, 32 kHz samples, words)."""
+    """One example: its texts, which curves it opens with, x264's rate factor, and how it is rendered (frames, 32 kHz samples, words)."""
 
     id: str
     title: str
     caption: str
     opens_with: tuple[str, ...]
     seconds: float
+    quality: int
     render: Callable[[], tuple[Iterator[np.ndarray], np.ndarray, list[Word]]]
 
 
@@ -196,6 +197,7 @@ PLANS = (
         "Auditory rises in the blocks with sound, Vis in the blocks with a picture: each a few seconds late, as blood is.",
         ("Auditory", "Vis"),
         EYES_AND_EARS[-1].end,
+        35,
         _eyes_and_ears,
     ),
     Plan(
@@ -204,6 +206,7 @@ PLANS = (
         "The picture never moves. Auditory and temporal language rise while the story is told and sink in the pause in its middle.",
         ("Auditory", "LanguageTemporal"),
         STORY_SECONDS,
+        26,
         _a_story_told,
     ),
     Plan(
@@ -212,6 +215,7 @@ PLANS = (
         "What moves on the left drives the right half of Vis, what moves on the right drives the left half.",
         ("Vis-L", "Vis-R"),
         THINGS_THAT_MOVE[-1].end,
+        34,
         _things_that_move,
     ),
 )
@@ -228,7 +232,7 @@ def make_clip(plan: Plan, folder: Path) -> None:
         size=(HEIGHT, WIDTH),
         fps=FPS,
         sample_rate=SAMPLE_RATE,
-        quality=32,
+        quality=plan.quality,
         preset="slow",
         tune="animation",
         audio_bit_rate=32000,
