@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import socket
+import subprocess
+import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +22,7 @@ from ui.page import build_demo, launch_arguments
 
 NASTY = '<img src=x onerror="window.__fired=1"> {{value}} ${window.__fired=1} `\'" </script><script>window.__fired=1</script>'
 STEP_S = 0.1
+ROOT = Path(__file__).parents[1]
 
 
 class Pace:
@@ -56,7 +61,11 @@ class Pace:
 
 @contextlib.contextmanager
 def serving(folder: Path, *, predict: Callable[..., Iterator[Any]] | None = None, **changes: Any) -> Iterator[tuple[str, Any]]:
-    """Serve the page; gives its address and the Blocks. Everything it keeps lies under ``folder`` and goes with it."""
+    """Serve the page; gives its address and the Blocks. Everything it keeps lies under ``folder`` and goes with it.
+
+    Gradio reads its upload folder from the environment again and again, so only one page at a time can take uploads in one process.
+    """
+    before = os.environ.get("GRADIO_TEMP_DIR")
     settings = Settings(cache_dir=folder, port=free_port(), host="127.0.0.1", **changes)
     demo = build_demo(settings, predict=predict)
     demo.launch(**launch_arguments(demo, settings), prevent_thread_lock=True, quiet=True)
@@ -65,6 +74,38 @@ def serving(folder: Path, *, predict: Callable[..., Iterator[Any]] | None = None
     finally:
         demo.close()
         shutil.rmtree(folder, ignore_errors=True)
+        os.environ.pop("GRADIO_TEMP_DIR") if before is None else os.environ.update(GRADIO_TEMP_DIR=before)
+
+
+@contextlib.contextmanager
+def app_process(folder: Path, **environment: str) -> Iterator[tuple[str, list[str]]]:
+    """``python app.py`` as a process of its own; gives its address and what it printed until it answered."""
+    port = free_port()
+    told = folder / "told.txt"
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(told, "w") as out:
+        process = subprocess.Popen(
+            [sys.executable, "app.py"],
+            cwd=ROOT,
+            env=os.environ | {"CINEGLASS_PORT": str(port), "CINEGLASS_CACHE_DIR": str(folder / "cache")} | environment,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_until(lambda: _answers(address) or process.poll() is not None, 60)
+        assert process.poll() is None, told.read_text()
+        yield address, told.read_text().splitlines()
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _answers(address: str) -> bool:
+    try:
+        return urllib.request.urlopen(address, timeout=5).status == 200
+    except OSError:
+        return False
 
 
 def free_port() -> int:

@@ -184,7 +184,7 @@ class Handlers:
 
         section = self.parts.stimulus
         if path is None:
-            return {}
+            return {self.parts.visit: visit}
         if not visit.n_trs:
             return {section.transcript_note: _line("Choose a clip first: a transcript needs its length.", warn=True)}
         try:
@@ -202,16 +202,16 @@ class Handlers:
             self.parts.visit: visit.but(transcript=transcript),
             section.transcript_note: {"lines": lines},
             section.no_transcript: gr.update(visible=True),
+            self.parts.words.table: gr.update(value=words.rows(transcript), interactive=True),
+            self.parts.words.note: words.note_value(transcript),
+            self.parts.words.undo: gr.update(visible=False),
         }
 
     def leave_transcript(self, visit: Visit) -> dict[Any, Any]:
         """Go back to what the recogniser finds."""
         section = self.parts.stimulus
-        return {
-            self.parts.visit: visit.but(transcript=None),
-            section.transcript_note: {"lines": []},
-            section.no_transcript: gr.update(visible=False),
-        }
+        changes = {section.transcript_note: {"lines": []}, section.no_transcript: gr.update(visible=False)}
+        return self.undo_words(visit) | changes
 
     def delete_now(self, visit: Visit, request: gr.Request) -> dict[Any, Any]:
         """Remove everything this visit brought here, and show the first example again."""
@@ -296,7 +296,7 @@ class Handlers:
         shown = of_run(finished.token, finished.result, title=visit.name)
         visit = visit.but(
             shown=shown.transcript,
-            transcript=shown.transcript if shown.transcript is not None and shown.transcript.edited else visit.transcript,
+            transcript=None if visit.transcript is None else shown.transcript,  # as it was used: pasted text is aligned by now
             runs=(*visit.runs, finished.token),
         )
         return self._show(shown) | {
@@ -339,7 +339,7 @@ class Handlers:
         except CineglassError as error:
             return {part.table: gr.update(value=words.rows(before)), part.note: _line(f"{error.message} {error.hint}", warn=True)}
         if after is before:
-            return {}
+            return {self.parts.visit: visit}
         return {
             self.parts.visit: visit.but(transcript=after),
             part.note: words.note_value(after, pending=True),

@@ -12,8 +12,7 @@ import pytest
 
 from experiments.examples import list_examples
 from tests.films import write_film
-from tests.page_server import NASTY, Pace, serving, wait_until
-from tests.tiny_model import tiny_film_model
+from tests.page_server import NASTY, Pace, app_process, serving, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("page")]
 NASTY_FILE = "<img src=x onerror='window.__fired=1'> ${window.__fired=1} `b`.mp4"
@@ -108,7 +107,7 @@ def test_every_example_opens_with_its_result_and_its_files(visit):
     for href in hrefs:
         answer = page.request.get(f"{page.url.split('?')[0]}{href}")
         assert answer.status == 200, href
-        assert len(answer.body()) > 10, href
+        assert len(answer.body()) > 10 or "transcript" in href, href  # a film without words has empty subtitles
 
 
 def test_text_can_be_read_in_both_themes(visit, paced):
@@ -370,7 +369,8 @@ def test_without_a_secure_context_the_page_says_why_there_is_no_webcam(browser, 
 
 def test_a_natural_film_with_speech_goes_from_upload_to_a_moving_brain(open_page, tmp_path):
     talk = natural_film(tmp_path / "talk.mp4")
-    with serving(tmp_path / "cache", model=str(tiny_film_model(tmp_path / "model"))) as (url, _):
+    with app_process(tmp_path / "app") as (url, told):
+        assert any(url in line for line in told)
         page = open_page(url)
         landed(page)
         page.set_input_files("#cp-upload input[type=file]", talk)
@@ -389,6 +389,7 @@ def test_a_natural_film_with_speech_goes_from_upload_to_a_moving_brain(open_page
         began = time.monotonic()
         page.wait_for_function(f"{STATE}.run !== '{before['run']}'", timeout=20_000)
         assert time.monotonic() - began < 10  # everything is in the cache
+        page.close()  # before the server goes
 
 
 def natural_film(path: Path) -> Path:
