@@ -7,7 +7,6 @@ streams it had finished.
 
 from __future__ import annotations
 
-import importlib.metadata
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -50,7 +49,7 @@ def stream_keys(clip: Clip, transcript: Transcript) -> dict[str, str]:
     if transcript.source != "none":
         tracks["text"] = {"track": content_key(rows=text.normalised_rows(transcript)), "language_model": text.language_model_sha256()}
     if clip.has_video:
-        tracks["video"] = {"track": clip.video_key, "pymoten": importlib.metadata.version("pymoten")}
+        tracks["video"] = {"track": clip.video_key}
     keys = {}
     for stream, track in tracks.items():
         module = _MODULES[stream]

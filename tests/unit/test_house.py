@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("extractors", "encoder", "analysis", "viz", "experiments", "ui")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+MAKERS = ("encoder/training/", "experiments/natural_", "experiments/train.py", "experiments/recovery.py")
+"""What makes the model; it may need what only ``requirements-dev.txt`` installs."""
 DOORS = (ROOT / "app.py", ROOT / "cli.py", ROOT / "settings.py")
 
 
@@ -74,6 +78,41 @@ def test_settings_import_nothing_of_ours():
 @pytest.mark.parametrize("path", [*MODULES, *DOORS], ids=lambda path: str(path.relative_to(ROOT)))
 def test_nothing_imports_torchvision_or_torchaudio(path):
     assert not imported(parsed(path)) & {"torchvision", "torchaudio"}
+
+
+def distribution(requirement: str) -> str:
+    return re.split(r"[^\w.-]", requirement.strip(), maxsplit=1)[0].lower().replace("_", "-")
+
+
+def installed_by(requirements: Path) -> set[str]:
+    """Distributions that a requirements file brings, with all that they need; extras and other systems' ones left out."""
+    wanted = [distribution(line) for line in requirements.read_text().splitlines() if line[:1].isalpha()]
+    found: set[str] = set()
+    while wanted:
+        name = wanted.pop()
+        if name not in found:
+            found.add(name)
+            wanted += [distribution(line) for line in requires(name) or () if ";" not in line]
+    return found
+
+
+def versions_asked_for(tree: ast.AST) -> set[str]:
+    """Distributions whose version the code asks for by name."""
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "version"]
+    return {str(call.args[0].value).lower() for call in calls if call.args and isinstance(call.args[0], ast.Constant)}
+
+
+def test_the_app_needs_only_what_requirements_txt_installs():
+    there, owners = installed_by(ROOT / "requirements.txt"), packages_distributions()
+    assert "pymoten" not in there
+    for path in (*MODULES, *DOORS):
+        if str(path.relative_to(ROOT)).startswith(MAKERS):
+            continue
+        tree = parsed(path)
+        ours = {*PACKAGES, "app", "cli", "settings", "", *sys.stdlib_module_names}
+        missing = {name for name in imported(tree) - ours if not {owner.lower().replace("_", "-") for owner in owners.get(name, ())} & there}
+        missing |= versions_asked_for(tree) - there
+        assert not missing, f"{path.relative_to(ROOT)}: {', '.join(sorted(missing))}"
 
 
 @pytest.mark.parametrize("package", PACKAGES)
