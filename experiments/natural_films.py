@@ -41,13 +41,14 @@ class Cue:
 
 @dataclass(frozen=True)
 class Recipe:
-    """One film: its title, which pictures it cuts between, its mean shot length in seconds, and its sound."""
+    """One film: its title, which pictures it cuts between, its mean shot length in seconds, its sound, and how long it is in seconds."""
 
     id: str
     title: str
     pictures: tuple[str, ...]
     mean_shot: float
     cues: tuple[Cue, ...]
+    seconds: float = SECONDS
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class NaturalFilm:
     Attributes
     ----------
     path : pathlib.Path
-        mp4, H.264 with AAC, 90 s.
+        mp4, H.264 with AAC.
     title : str
     sources : tuple of str
         What it is made of, with licence notes, for the card.
@@ -152,13 +153,14 @@ RECIPES = (
 )
 
 
-def build_natural_films(folder: Path | str) -> list[NaturalFilm]:
+def build_natural_films(folder: Path | str, recipes: tuple[Recipe, ...] = RECIPES) -> list[NaturalFilm]:
     """Assemble all films into ``folder``; the same material gives the same films.
 
     Parameters
     ----------
     folder : path
         Made when missing; films that lie there already are replaced.
+    recipes : tuple of Recipe
 
     Returns
     -------
@@ -171,10 +173,10 @@ def build_natural_films(folder: Path | str) -> list[NaturalFilm]:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for recipe in RECIPES:  # all of it before the first film is made
+    for recipe in recipes:  # all of it before the first film is made
         for name in _names(recipe):
             material.locate(name)
-    return [_build(recipe, folder, seed) for seed, recipe in enumerate(RECIPES)]
+    return [_build(recipe, folder, seed) for seed, recipe in enumerate(recipes)]
 
 
 def _names(recipe: Recipe) -> list[str]:
@@ -185,18 +187,18 @@ def _build(recipe: Recipe, folder: Path, seed: int) -> NaturalFilm:
     samples, words = _soundtrack(recipe)
     path = folder / f"{recipe.id}.mp4"
     write_film(path, _shots(recipe, np.random.default_rng([seed, 61])), samples, size=SIZE, fps=FPS)
-    transcript = table_from_words(words, n_trs(SECONDS), source="known words", timing="given", language="en")
+    transcript = table_from_words(words, n_trs(recipe.seconds), source="known words", timing="given", language="en")
     sources = tuple(sorted({material.SOURCES[name].note for name in _names(recipe)}))
     return NaturalFilm(path, recipe.title, sources, transcript)
 
 
 def _soundtrack(recipe: Recipe) -> tuple[np.ndarray, list[Word]]:
-    """Samples float32 [90 s] and the words in them, over a trace of room noise as recordings have."""
-    track = np.random.default_rng(7).normal(0, 4e-4, round(SECONDS * SAMPLE_RATE)).astype(np.float32)
+    """Samples float32 [n] at 16 kHz and the words in them, over a trace of room noise as recordings have."""
+    track = np.random.default_rng(7).normal(0, 4e-4, round(recipe.seconds * SAMPLE_RATE)).astype(np.float32)
     said = []
     for cue in recipe.cues:
         samples = material.sound(cue.name)
-        end = min(cue.end or np.inf, len(samples) / SAMPLE_RATE, cue.start + SECONDS - cue.at)
+        end = min(cue.end or np.inf, len(samples) / SAMPLE_RATE, cue.start + recipe.seconds - cue.at)
         piece = samples[round(cue.start * SAMPLE_RATE) : round(end * SAMPLE_RATE)].copy()
         ramp = np.linspace(0, 1, SAMPLE_RATE // 20, dtype=np.float32)
         piece[: len(ramp)] *= ramp
@@ -214,7 +216,7 @@ def _soundtrack(recipe: Recipe) -> tuple[np.ndarray, list[Word]]:
 def _shots(recipe: Recipe, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """All frames of a film, uint8 [180, 320, 3]."""
     stock = {name: material.pictures(name, SIZE) for name in set(recipe.pictures)}
-    left, number = round(SECONDS * FPS), int(rng.integers(len(recipe.pictures)))
+    left, number = round(recipe.seconds * FPS), int(rng.integers(len(recipe.pictures)))
     while left > 0:
         length = min(left, round(FPS * float(np.clip(recipe.mean_shot * rng.lognormal(-0.1, 0.5), 0.8, 14))))
         if left - length < FPS:
