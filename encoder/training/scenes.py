@@ -373,19 +373,36 @@ def water(rng: np.random.Generator, size: Size) -> Scene:
 
 
 def one_sided(rng: np.random.Generator, size: Size, *, side: str | None = None) -> Scene:
-    """Motion in one half of the frame only, the other half blank grey: what a lateralised visual system must tell apart."""
-    side = str(rng.choice(["left", "right"])) if side is None else side
-    busy = random_scene(rng, size, families=("grating", "texture", "things", "dots", "pan", "water"))[1]
+    """Motion in one half of the frame only: what a lateralised visual system must tell apart.
+
+    The other half is blank or holds a still picture. Unless ``side`` ("left" or "right") is given, motion may change sides every few seconds.
+    """
+    change = math.inf if side or rng.random() < 0.4 else rng.uniform(4, 14)
+    first = side or str(rng.choice(["left", "right"]))
     middle = size[1] // 2
-    blank = np.float32(rng.uniform(0.2, 0.6))
+    halves = {"left": slice(0, middle), "right": slice(size[1] - middle, size[1])}
+    busy = {name: _busy_half(rng, size, name) for name in halves}
+    rest = np.full((*size, 3), np.float32(rng.uniform(0, 0.7)), np.float32)
+    if rng.random() < 0.5:
+        rest = np.array(still_picture(rng, size)(0.0)) * np.float32(rng.uniform(0.3, 1))
 
     def draw(t: float) -> np.ndarray:
-        frame = np.full((*size, 3), blank, np.float32)
-        half = slice(0, middle) if side == "left" else slice(size[1] - middle, size[1])
-        frame[:, half] = busy(t)[:, half]
+        swapped = int(t // change) % 2 if math.isfinite(change) else 0
+        now = first if not swapped else {"left": "right", "right": "left"}[first]
+        frame = rest.copy()
+        frame[:, halves[now]] = busy[now](t)[:, halves[now]]
         return frame
 
     return draw
+
+
+def _busy_half(rng: np.random.Generator, size: Size, side: str) -> Scene:
+    """A moving scene that has something to move in the half ``side``."""
+    families = ("grating", "texture", "things", "dots", "pan", "water")
+    family = families[int(rng.integers(len(families)))]
+    if family == "things":
+        return moving_things(rng, size, count=int(rng.integers(2, 9)), speed=rng.uniform(0.3, 1.5), side=side)
+    return FAMILIES[family][0](rng, size)
 
 
 # --- what can be done to a scene ----------------------------------------------------------------------------------------------------
@@ -437,7 +454,7 @@ FAMILIES: dict[str, tuple[Callable[[np.random.Generator, Size], Scene], float]] 
     "face": (face_like, 4.0),
     "houses": (house_like, 2.0),
     "things": (moving_things, 3.0),
-    "one-sided": (one_sided, 3.0),
+    "one-sided": (one_sided, 5.0),
     "grating": (drifting_grating, 1.5),
     "plaid": (plaid, 0.7),
     "texture": (drifting_texture, 1.5),
