@@ -128,7 +128,7 @@ def transcribe(
         endings = {item.value for item in Form}
         ending = out.suffix.lstrip(".").lower() if out is not None else ""
         kind = form.value if form is not None else ending if ending in endings else "tsv"
-        _, words = _show(enter(clip, recogniser=recogniser.value if recogniser else None, allow_short=allow_short), quiet=quiet)
+        _, words, _ = _show(enter(clip, recogniser=recogniser.value if recogniser else None, allow_short=allow_short), quiet=quiet)
         text = to_string(words, kind)
         if out is None:
             sys.stdout.write(text)

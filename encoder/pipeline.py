@@ -36,6 +36,7 @@ def run(
     subjects: Sequence[int] = SUBJECTS,
     cache: FeatureCache | None = None,
     settings: Settings | None = None,
+    ready: Features | None = None,
 ) -> Generator[Any, None, None]:
     """Compute the streams of a clip and predict responses.
 
@@ -50,6 +51,8 @@ def run(
     cache : FeatureCache, optional
         Streams found there are not computed again.
     settings : Settings, optional
+    ready : Features, optional
+        Streams that were computed before, for instance beside the speech.
 
     Yields
     ------
@@ -62,7 +65,7 @@ def run(
         FeatureError, ModelError or SelectionError, as named there.
     """
     subjects = check_subjects(subjects)
-    features = yield from passing_on(extract(clip, transcript, cache=cache, settings=settings))
+    features = yield from passing_on(extract(clip, transcript, cache=cache, settings=settings, ready=ready))
     at = stage_clock("model", 1)
     yield at(0, f"{model.card.title} predicts {len(subjects)} brain{'s' if len(subjects) > 1 else ''}")
     responses = respond(clip, transcript, features, model=model, subjects=subjects)

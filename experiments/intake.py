@@ -51,12 +51,13 @@ def enter(
     allow_short : bool
         Take clips under the smallest number of TRs too.
     cache : FeatureCache, optional
-        Given one, the streams that need no words are computed into it while the recogniser listens.
+        Given one, the streams that need no words are computed while the recogniser listens.
 
     Yields
     ------
     Stage
-        "gate", "speech", and beside the speech "video" and "audio"; the last item is the tuple (Clip, Transcript).
+        "gate", "speech", and beside the speech "video" and "audio"; the last item is the tuple (Clip, Transcript, Features or None), the
+        features being those that were made beside the speech.
 
     Raises
     ------
@@ -67,23 +68,23 @@ def enter(
     clip = film
     if not isinstance(film, Clip):
         clip = yield from passing_on(admit(film, name=name, settings=settings, allow_short=allow_short))
-    words = transcript
+    words, ready = transcript, None
     if words is not None and not isinstance(words, Transcript):
         words = read_transcript(Path(words), clip.n_trs)
     if words is None:
         chosen = recogniser or settings.recogniser
         ahead = None if chosen == "none" else cache
-        words = yield from passing_on(_beside(clip, transcribe(clip, recogniser=chosen, settings=settings), ahead, settings))
+        words, ready = yield from passing_on(_beside(clip, transcribe(clip, recogniser=chosen, settings=settings), ahead, settings))
     elif words.timing == "spread" and not words.edited and clip.has_audio and words.n_trs == clip.n_trs:
         aligned = align_stages(" ".join(word.text for word in words.words), clip, source=words.source)
-        words = yield from passing_on(_beside(clip, aligned, cache, settings))
+        words, ready = yield from passing_on(_beside(clip, aligned, cache, settings))
     if words.n_trs != clip.n_trs:
         raise TranscriptError(
             "row_count",
             f"The transcript has {words.n_trs} rows, but the clip has {clip.n_trs} TRs.",
             "Read the transcript for this clip again.",
         )
-    yield clip, words
+    yield clip, words, ready
 
 
 def streams(film: Film, *, settings: Settings | None = None, **how: Any) -> Generator[Any, None, None]:
@@ -96,16 +97,16 @@ def streams(film: Film, *, settings: Settings | None = None, **how: Any) -> Gene
     """
     settings = settings or get_settings()
     cache = feature_cache(settings)
-    clip, words = yield from passing_on(enter(film, settings=settings, cache=cache, **how))
-    features = yield from passing_on(extract(clip, words, cache=cache, settings=settings))
+    clip, words, ready = yield from passing_on(enter(film, settings=settings, cache=cache, **how))
+    features = yield from passing_on(extract(clip, words, cache=cache, settings=settings, ready=ready))
     yield clip, words, features
 
 
 def _beside(clip: Clip, words: Generator[Any, None, None], cache: FeatureCache | None, settings: Settings) -> Generator[Any, None, None]:
-    """Find words, which is done by child processes; meanwhile picture and sound go into the cache, where the streams are read from afterwards."""
+    """Find words, which is done by child processes, and compute picture and sound meanwhile; last comes (Transcript, Features or None)."""
     if cache is None or not clip.has_audio:
-        yield from words
+        yield (yield from passing_on(words)), None
         return
     ahead = extract(clip, no_words(clip.n_trs), cache=cache, settings=settings)
-    _, transcript = yield from passing_on(overlapping(ahead, words))
-    yield transcript
+    features, transcript = yield from passing_on(overlapping(ahead, words))
+    yield transcript, features

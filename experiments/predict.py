@@ -16,7 +16,6 @@ from encoder.responses import SUBJECTS, Responses, check_subjects
 from experiments.intake import Film, Words, enter
 from extractors.cache import feature_cache
 from extractors.clip import Clip
-from extractors.features import STREAMS
 from extractors.stages import Stage, passing_on, stage_clock
 from extractors.transcript import Transcript
 from settings import Settings, get_settings
@@ -107,9 +106,9 @@ def _run(
     film: Film, entering: dict[str, Any], subjects: tuple[int, ...], loaded: Future[EncodingModel], settings: Settings
 ) -> Generator[Any, None, None]:
     cache = feature_cache(settings)
-    clip, words = yield from passing_on(enter(film, settings=settings, cache=cache, **entering))
+    clip, words, ready = yield from passing_on(enter(film, settings=settings, cache=cache, **entering))
     model = yield from passing_on(_wait_for(loaded))
-    responses = yield from passing_on(run(clip, words, model=model, subjects=subjects, cache=cache, settings=settings))
+    responses = yield from passing_on(run(clip, words, model=model, subjects=subjects, cache=cache, settings=settings, ready=ready))
     yield clip, words, responses
 
 
@@ -135,16 +134,11 @@ def _wait_for(loaded: Future[EncodingModel]) -> Generator[Any, None, None]:
 
 
 def _timed(job: Generator[Any, None, None], seconds: dict[str, float]) -> Generator[Any, None, None]:
-    """Note how long each stage took, by its own clock, and tell its end once: streams made beside the speech are read again from the cache."""
-    ended = set()
+    """Note how long each stage took, by its own clock."""
     try:
         for item in job:
             if isinstance(item, Stage):
                 seconds[item.name] = max(seconds.get(item.name, 0.0), round(item.elapsed_s, 3))
-                if item.finished and item.name in STREAMS:
-                    if item.name in ended:
-                        continue
-                    ended.add(item.name)
             yield item
     finally:
         job.close()

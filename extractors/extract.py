@@ -58,7 +58,12 @@ def stream_keys(clip: Clip, transcript: Transcript) -> dict[str, str]:
 
 
 def extract(
-    clip: Clip, transcript: Transcript, *, cache: FeatureCache | None = None, settings: Settings | None = None
+    clip: Clip,
+    transcript: Transcript,
+    *,
+    cache: FeatureCache | None = None,
+    settings: Settings | None = None,
+    ready: Features | None = None,
 ) -> Iterator[Stage | Features]:
     """Compute the streams, or read those that are kept.
 
@@ -71,11 +76,14 @@ def extract(
         Where finished streams are kept.
     settings : Settings, optional
         Names the cache when ``cache`` is None; without either nothing is kept.
+    ready : Features, optional
+        What an earlier call computed; streams made of the same content are taken from it, without a stage of their own.
 
     Yields
     ------
     Stage or Features
-        Stages "video", "audio" and "text" (absent streams have none); the last item is the Features. Closing stops the work.
+        Stages "video", "audio" and "text" (absent streams have none), at least one a second; the last item is the Features. Closing stops
+        the work.
 
     Raises
     ------
@@ -94,15 +102,21 @@ def extract(
         cache = feature_cache(settings)
     keys = stream_keys(clip, transcript)
     arrays = {stream: np.zeros((clip.n_trs, _DIMS[stream]), np.float32) for stream in STREAMS}
-    kept = set()
+    kept: set[str] = set()
+    warnings = list(ready.warnings) if ready is not None else []
+    there = {stream for stream, key in keys.items() if ready is not None and ready.content_keys.get(stream) == key}
+    for stream in there:
+        arrays[stream] = ready[stream]
     for stream, key in keys.items():
+        if stream in there:
+            continue
         entry = cache.get(key) if cache is not None else None
         if entry is not None and entry["stream"].shape == arrays[stream].shape:
             arrays[stream] = entry["stream"]
             kept.add(stream)
             yield Stage(stream, 1, 1, "Read from the cache")
+    missing = keys.keys() - kept - there
 
-    warnings: list[str] = []
     stopping = threading.Event()
 
     def finish(stream: str, array: np.ndarray) -> np.ndarray:
@@ -134,7 +148,7 @@ def extract(
     jobs: dict[str, Callable[[], np.ndarray]] = {"audio": listen, "text": read}
     waiting: dict[str, Future[np.ndarray]] = {}
     try:
-        waiting = {stream: pool.submit(job) for stream, job in jobs.items() if stream in keys and stream not in kept}
+        waiting = {stream: pool.submit(job) for stream, job in jobs.items() if stream in missing}
         clocks = {stream: stage_clock(stream, 1) for stream in waiting}
 
         def finished() -> Iterator[Stage]:
@@ -142,7 +156,7 @@ def extract(
                 arrays[stream] = waiting.pop(stream).result()
                 yield clocks[stream](1, _DONE[stream])
 
-        if "video" in keys and "video" not in kept:
+        if "video" in missing:
             accumulator = video.VideoAccumulator(clip.n_trs)
             for stage in _look(clip, accumulator):
                 yield stage
@@ -163,8 +177,9 @@ def extract(
         {stream: stream in keys for stream in STREAMS},
         {stream: _MODULES[stream].EXTRACTOR_ID for stream in STREAMS},
         max((_MODULES[stream].WINDOW_S for stream in keys), default=0.0),
-        frozenset(kept),
+        frozenset(kept | (ready.from_cache & there if ready is not None else set())),
         tuple(dict.fromkeys(warnings)),
+        keys,
     )
 
 
@@ -173,13 +188,15 @@ def _look(clip: Clip, accumulator: video.VideoAccumulator) -> Iterator[Stage]:
     seconds = clip.n_trs * TR
     at = stage_clock("video", seconds)
     yield at(0, _DOING["video"])
-    frames = iter_frames(clip, fps=video.FPS, size=(video.WIDTH, video.HEIGHT))
+    frames = iter_frames(clip, fps=video.FPS, size=(video.WIDTH, video.HEIGHT), tick_s=TICK_S)
     told = time.monotonic()
     try:
-        for time_s, frame in frames:
-            accumulator.add(frame, time_s)
-            if accumulator.full:
-                break
+        for shown in frames:
+            if shown is not None:
+                time_s, frame = shown
+                accumulator.add(frame, time_s)
+                if accumulator.full:
+                    break
             if time.monotonic() - told > TICK_S:
                 told = time.monotonic()
                 yield at(min(accumulator.seconds, seconds), _DOING["video"])

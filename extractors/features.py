@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -29,6 +29,8 @@ class Features(Mapping[str, np.ndarray]):
         Streams that were read from the cache and not computed.
     warnings : tuple of str
         Plain sentences about what went wrong without stopping the work, for example that nothing could be kept.
+    content_keys : dict of str to str
+        Per present stream, a hash of everything that decides its content; empty for features that were not computed from a film.
     """
 
     arrays: dict[str, np.ndarray]
@@ -37,6 +39,7 @@ class Features(Mapping[str, np.ndarray]):
     window_s: float = 0.0
     from_cache: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()
+    content_keys: dict[str, str] = field(default_factory=dict)
 
     def __getitem__(self, stream: str) -> np.ndarray:
         return self.arrays[stream]

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import selectors
-from collections.abc import Iterator
+import time
+from collections.abc import Generator, Iterator
 from subprocess import Popen
 
 import numpy as np
@@ -22,7 +23,9 @@ STALL_S = 30.0
 """A decoder that says nothing for so long is given up."""
 
 
-def iter_frames(clip: Clip, *, fps: float | None = None, size: tuple[int, int] | None = None) -> Iterator[tuple[float, np.ndarray]]:
+def iter_frames(
+    clip: Clip, *, fps: float | None = None, size: tuple[int, int] | None = None, tick_s: float | None = None
+) -> Iterator[tuple[float, np.ndarray] | None]:
     """Decode the canonical film.
 
     Parameters
@@ -35,11 +38,15 @@ def iter_frames(clip: Clip, *, fps: float | None = None, size: tuple[int, int] |
         None yields the film's own pictures at their own times.
     size : tuple of int, optional
         (width, height) in pixels; each output pixel is the mean of the area it covers. None keeps the film's size.
+    tick_s : float, optional
+        While the decoder is silent, None is yielded this often (seconds), so that the caller can tell that it waits, or stop.
 
     Yields
     ------
     tuple of float and numpy.ndarray
         Film time in seconds and RGB picture, uint8 [height, width, 3].
+    None
+        Only with ``tick_s``.
 
     Raises
     ------
@@ -64,7 +71,7 @@ def iter_frames(clip: Clip, *, fps: float | None = None, size: tuple[int, int] |
         selector.register(process.stdout, selectors.EVENT_READ)
         head, picture_bytes = np.dtype("<f8").itemsize, width * height * 3
         while True:
-            block = _read(process, selector, head + picture_bytes)
+            block = yield from _read(process, selector, head + picture_bytes, min(tick_s or STALL_S, STALL_S))
             if block is None:
                 break
             time_s = float(np.frombuffer(block, "<f8", count=1)[0])
@@ -73,19 +80,24 @@ def iter_frames(clip: Clip, *, fps: float | None = None, size: tuple[int, int] |
             raise death_of(process, settings.gate_timeout_s)
 
 
-def _read(process: Popen, selector: selectors.BaseSelector, size: int) -> bytearray | None:
-    """Exactly ``size`` bytes of the child's output; None at its end."""
+def _read(process: Popen, selector: selectors.BaseSelector, size: int, tick_s: float) -> Generator[None, None, bytearray | None]:
+    """Exactly ``size`` bytes of the child's output, None at its end; yields every ``tick_s`` seconds of waiting."""
     assert process.stdout is not None
     block, filled = bytearray(size), 0
     view = memoryview(block)
     descriptor = process.stdout.fileno()
+    heard = time.monotonic()
     while filled < size:
-        if not selector.select(STALL_S):
-            raise timed_out(STALL_S)
+        if not selector.select(tick_s):
+            if time.monotonic() - heard >= STALL_S:
+                raise timed_out(STALL_S)
+            yield
+            continue
         count = os.readv(descriptor, [view[filled:]])
         if count == 0:
             if filled:
                 raise MediaError("decode_failed", "The film broke off while it was read.", "Save it again as H.264 MP4.")
             return None
         filled += count
+        heard = time.monotonic()
     return block

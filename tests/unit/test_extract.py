@@ -313,9 +313,43 @@ def test_stop_ends_the_work_and_its_processes_within_two_seconds(long_film, when
     assert time.monotonic() - start < 2
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("streams")]
     if os.path.exists("/proc/self/task"):
-        children = "".join(path.read_text() for path in Path("/proc/self/task").glob("*/children")).split()
-        commands = [Path(f"/proc/{child}/cmdline") for child in children]
-        assert not [command for command in commands if command.exists() and b"frames_worker" in command.read_bytes()]
+        assert not children_with(b"frames_worker")
+
+
+def children_with(word: bytes) -> list[int]:
+    children = "".join(path.read_text() for path in Path("/proc/self/task").glob("*/children")).split()
+    return [int(child) for child in children if word in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks for the decoder through /proc")
+def test_a_decoder_that_says_nothing_silences_neither_progress_nor_stop(long_film):
+    job = extract.extract(long_film, dataclasses.replace(spoken(long_film.n_trs), source="none"))
+    stage = next(job)
+    while not (stage.name == "video" and stage.done > 0):
+        stage = next(job)
+    (decoder,) = children_with(b"frames_worker")
+    os.kill(decoder, signal.SIGSTOP)
+    began = before = time.monotonic()
+    while time.monotonic() < began + 2:
+        next(job)
+        assert time.monotonic() - before < 1
+        before = time.monotonic()
+    job.close()
+    assert time.monotonic() - before < 2
+    assert not children_with(b"frames_worker")
+
+
+def test_streams_that_are_ready_are_taken_only_where_they_are_of_the_same_content(film, pictures_looked_at):
+    before = last(extract.extract(film, dataclasses.replace(wordless(film.n_trs), source="none")))
+    told = []
+    after = last(extract.extract(film, spoken(film.n_trs), ready=before), told.append)
+    assert {stage.name for stage in told} == {"text"}
+    assert after["video"] is before["video"]
+    assert after["text"].any()
+    assert after.from_cache == frozenset()
+    other = dataclasses.replace(film, video_key="another picture")
+    assert last(extract.extract(other, spoken(film.n_trs), ready=after))["video"] is not before["video"]
+    assert len(pictures_looked_at) == 2
 
 
 def test_a_film_that_cannot_be_decoded_is_an_error_of_ours_and_stops_the_thread_too(tmp_path):

@@ -11,6 +11,7 @@ from encoder.checkpoints import from_pretrained
 from encoder.pipeline import respond, run, warnings_for
 from experiments.intake import enter, streams
 from experiments.predict import predict
+from extractors import extract
 from extractors.clip import Clip
 from extractors.errors import CineglassError, ModelError, SelectionError, TranscriptError
 from extractors.grid import valid_rows
@@ -112,6 +113,21 @@ def test_while_the_recogniser_listens_the_other_streams_are_made_and_the_words_t
     assert sorted(ended) == ["audio", "text", "video"]
 
 
+def test_without_a_cache_nothing_is_computed_twice_and_the_result_says_that_nothing_was_kept(tmp_path, film, film_model, monkeypatch):
+    settings = Settings(cache_dir=tmp_path / "cache")
+    settings.cache_dir.mkdir()
+    (settings.cache_dir / "features").write_text("a file where the folder should be")
+    decoded = []
+    real = extract.iter_frames
+    monkeypatch.setattr(extract, "iter_frames", lambda *args, **kwargs: decoded.append(args) or real(*args, **kwargs))
+    told = []
+    result = last(predict(film, recogniser="sphinx", model=film_model, settings=settings), told.append)
+    assert len(decoded) == 1
+    assert sorted(stage.name for stage in told if stage.finished and stage.name in ("video", "audio", "text")) == ["audio", "text", "video"]
+    kept = [warning for warning in result.responses.warnings if "could not be kept" in warning]
+    assert len(kept) == 1
+
+
 def test_words_from_a_file_are_used_and_no_recogniser_runs(tmp_path, film, film_model, warm):
     settings, _ = warm
     words = tmp_path / "talk.srt"
@@ -160,7 +176,7 @@ def test_a_short_film_needs_to_be_allowed(tmp_path):
     with pytest.raises(CineglassError) as caught:
         last(enter(short, recogniser="none", settings=settings))
     assert caught.value.code == "too_short"
-    clip, _ = last(enter(short, recogniser="none", settings=settings, allow_short=True))
+    clip, _, _ = last(enter(short, recogniser="none", settings=settings, allow_short=True))
     assert clip.n_trs == 4
 
 
