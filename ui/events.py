@@ -170,7 +170,7 @@ class Handlers:
             parts.stimulus.no_transcript: gr.update(visible=False),
             parts.stimulus.transcript_note: {"lines": []},
             parts.run.run: gr.update(interactive=True),
-            parts.words.table: gr.update(interactive=False),
+            parts.words.table: words.table_value(visit.shown, editable=False),
             parts.words.undo: gr.update(visible=False),
             parts.words.note: {"lines": [{"text": "These are the words of the clip in the player. Those of your clip come with its run."}]},
         }
@@ -202,7 +202,7 @@ class Handlers:
             self.parts.visit: visit.but(transcript=transcript),
             section.transcript_note: {"lines": lines},
             section.no_transcript: gr.update(visible=True),
-            self.parts.words.table: gr.update(value=words.rows(transcript), interactive=True),
+            self.parts.words.table: words.table_value(transcript),
             self.parts.words.note: words.note_value(transcript),
             self.parts.words.undo: gr.update(visible=False),
         }
@@ -324,20 +324,19 @@ class Handlers:
 
     # words --------------------------------------------------------------------------------------------------------------------------
 
-    def edit_words(self, table: list[list[Any]], visit: Visit) -> dict[Any, Any]:
-        """Take over the rows a person changed."""
+    def edit_words(self, visit: Visit, event: gr.EventData) -> dict[Any, Any]:
+        """Take over a row that a person changed."""
         from extractors.tr_table import edit_row
 
         part = self.parts.words
-        before = visit.transcript or visit.shown
-        if before is None or len(table) != before.n_trs:
-            return {part.table: gr.update(value=words.rows(visit.shown)), part.note: words.note_value(visit.shown)}
-        after: Transcript = before
+        before: Transcript | None = visit.transcript or visit.shown
+        row, text = getattr(event, "row", None), getattr(event, "text", None)
+        if before is None or not isinstance(row, int) or not isinstance(text, str):
+            return {self.parts.visit: visit}
         try:
-            for row, cells in enumerate(table):
-                after = edit_row(after, row, "" if cells[2] is None else str(cells[2]))
+            after = edit_row(before, row, text)
         except CineglassError as error:
-            return {part.table: gr.update(value=words.rows(before)), part.note: _line(f"{error.message} {error.hint}", warn=True)}
+            return {part.table: words.table_value(before), part.note: _line(f"{error.message} {error.hint}", warn=True)}
         if after is before:
             return {self.parts.visit: visit}
         return {
@@ -351,7 +350,7 @@ class Handlers:
         part = self.parts.words
         return {
             self.parts.visit: visit.but(transcript=None),
-            part.table: gr.update(value=words.rows(visit.shown)),
+            part.table: words.table_value(visit.shown),
             part.note: words.note_value(visit.shown),
             part.undo: gr.update(visible=False),
         }
@@ -366,7 +365,7 @@ class Handlers:
             parts.top: top_value(shown),
             parts.files: data.files_value(shown.place, simulated=shown.simulated, film=shown.film_name),
             parts.stimulus.gallery: gr.update(value=self._gallery(shown.example or None)),
-            parts.words.table: gr.update(value=words.rows(shown.transcript), interactive=True),
+            parts.words.table: words.table_value(shown.transcript),
             parts.words.note: words.note_value(shown.transcript),
             parts.words.undo: gr.update(visible=False),
         }
@@ -414,6 +413,6 @@ def wire(demo: gr.Blocks, handlers: Handlers) -> None:
     running.stop.click(handlers.stop_run, None, scene, cancels=[run_event], **now)
     section.delete.click(handlers.delete_now, [parts.visit], scene, cancels=[run_event], **now)
 
-    text.table.input(handlers.edit_words, [text.table, parts.visit], scene, **now)
+    text.table.edit(handlers.edit_words, [parts.visit], scene, **now)
     text.undo.click(handlers.undo_words, [parts.visit], scene, **now)
     demo.unload(handlers.leave)

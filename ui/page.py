@@ -70,13 +70,13 @@ def build_demo(settings: Settings | None = None, *, predict: Callable[..., Itera
                 run = run_section(*_recognisers(settings), ready=first is not None)
             with gr.Column(elem_id="cp-right"):
                 player = Player(first.payload if first else None)
-                with gr.Tabs(elem_id="cp-tabs"):
-                    with gr.Tab("Method and trust"):
-                        trust_tab(card)
-                    with gr.Tab("Edit the words"):
-                        words = words_tab(first.transcript if first else None)
-                    with gr.Tab("Data"):
-                        data = data_tab(files_value(first.place, simulated=first.simulated, film=first.film_name) if first else {})
+            with gr.Column(elem_id="cp-below"), gr.Tabs(elem_id="cp-tabs"):
+                with gr.Tab("Method and trust"):
+                    trust_tab(card)
+                with gr.Tab("Edit the words"):
+                    words = words_tab(first.transcript if first else None)
+                with gr.Tab("Data"):
+                    data = data_tab(files_value(first.place, simulated=first.simulated, film=first.film_name) if first else {})
         parts = events.Parts(visit, top, stimulus, run, player, words, data)
         events.wire(demo, events.Handlers(parts, settings=settings, shelf=shelf, runs=runs, predict=predict))
         api.add_endpoints(settings=settings, shelf=shelf, runs=runs, predict=predict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from encoder.cards import Card, Recovery
@@ -38,11 +39,11 @@ def blocks(card: Card | None) -> list[dict[str, Any]]:
                 "noise of its own. It shows how such models behave. It is no evidence about any real brain."
             },
         ]
-    content += [{"h": "What the model is"}, {"p": card.what}, {"h": "What it was trained on"}, {"p": card.trained_on}]
+    content += [{"h": "What the model is"}, {"p": card.what}, {"h": "What it was trained on"}, *_in_short(card.trained_on)]
     content += recovery_blocks(card.recovery)
     content += [
         {"h": "How well it predicts measured brains"},
-        {"p": f"Accuracy on measured brains: {card.accuracy}." if card.simulated else card.accuracy},
+        {"p": "Accuracy on measured brains: never tested." if card.accuracy.startswith("never tested") else card.accuracy},
     ]
     content += [
         {"h": "Where not to believe it"},
@@ -104,6 +105,14 @@ def recovery_blocks(recovery: tuple[Recovery, ...]) -> list[dict[str, Any]]:
         if part.clips:
             content.append({"table": {"head": ["Clip", "From", "TRs"], "rows": [[clip.name, clip.source, str(clip.n_trs)] for clip in part.clips]}})
     return content
+
+
+def _in_short(text: str, *, first: int = 2) -> list[dict[str, Any]]:
+    """The first sentences of a long text, the others behind a click."""
+    sentences = re.split(r"(?<=[a-z0-9)%]\.) (?=[A-Z])", text.strip())
+    if len(sentences) <= first + 2:
+        return [{"p": text}]
+    return [{"p": " ".join(sentences[:first])}, {"more": "Every rule and its source", "items": sentences[first:]}]
 
 
 def _facts(card: Card) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,14 +12,12 @@ from extractors.grid import TR
 from extractors.transcript import Transcript
 from ui.panel import Panel
 
-HEADERS = ["Film time", "TR", "Words"]
-
 
 @dataclass(frozen=True)
 class WordsTab:
     """Components of the tab."""
 
-    table: gr.Dataframe
+    table: Panel
     note: Panel
     undo: gr.Button
 
@@ -26,32 +25,15 @@ class WordsTab:
 def words_tab(transcript: Transcript | None) -> WordsTab:
     """Build the tab's content."""
     note = Panel("notes", note_value(transcript), elem_id="cp-words-note")
-    # "str" cells are shown as text; the html and markdown types are never used here
-    table = gr.Dataframe(
-        value=rows(transcript),
-        headers=HEADERS,
-        datatype=["str", "str", "str"],
-        type="array",
-        column_count=3,
-        static_columns=[0, 1],
-        column_widths=["110px", "70px", "auto"],
-        wrap=True,
-        interactive=True,
-        max_height=420,
-        buttons=[],
-        show_label=False,
-        label="Words per TR",
-        elem_id="cp-words",
-    )
+    table = Panel("words", table_value(transcript), sends=("edit",), elem_id="cp-words")
     undo = gr.Button("Undo all edits", size="sm", visible=False, elem_id="cp-words-undo")
     return WordsTab(table, note, undo)
 
 
-def rows(transcript: Transcript | None) -> list[list[str]]:
-    """One row per TR: film time of its start, index, words."""
-    if transcript is None:
-        return []
-    return [[_clock(row * TR), str(row), text] for row, text in enumerate(transcript.text_per_tr)]
+def table_value(transcript: Transcript | None, *, editable: bool = True) -> dict[str, Any]:
+    """One row per TR: film time of its start, index, words. ``stamp`` makes every value a new one, so that a refused edit is drawn over."""
+    rows = [] if transcript is None else [[_clock(row * TR), row, text] for row, text in enumerate(transcript.text_per_tr)]
+    return {"rows": rows, "editable": editable, "stamp": secrets.token_hex(4)}
 
 
 def note_value(transcript: Transcript | None, *, pending: bool = False) -> dict[str, Any]:

@@ -89,6 +89,31 @@
       };
     },
 
+    // one row per TR; the words can be changed
+    words(root, { trigger }) {
+      root.classList.add("cp-words");
+      return (value) => {
+        const body = (value.rows || []).map(([time, tr, text]) => {
+          const row = make("li");
+          const field = make("input");
+          field.type = "text";
+          field.value = text;
+          field.disabled = !value.editable;
+          field.setAttribute("aria-label", `Words of TR ${tr}`);
+          field.spellcheck = false;
+          field.addEventListener("change", () => trigger("edit", { row: tr, text: field.value }));
+          row.append(make("span", "cp-num", time), make("span", "cp-num", String(tr)), field);
+          return row;
+        });
+        const head = make("li", "cp-words-head");
+        head.append(make("span", "", "Film time"), make("span", "", "TR"), make("span", "", "Words"));
+        const list = make("ol");
+        list.append(...(body.length ? [head, ...body] : []));
+        fill(root, [list]);
+        root.hidden = !body.length;
+      };
+    },
+
     // plain sentences under a control
     notes(root) {
       root.classList.add("cp-notes");
@@ -238,6 +263,13 @@
       const draw = {
         h: (block) => make("h3", "", block.h),
         p: (block) => make("p", block.strong ? "cp-lead" : "", block.p),
+        more: (block) => {
+          const box = make("details");
+          const list = make("ul");
+          list.append(...block.items.map((item) => make("li", "", item)));
+          box.append(make("summary", "", block.more), list);
+          return box;
+        },
         ul: (block) => {
           const list = make("ul");
           list.append(...block.ul.map((item) => make("li", "", item)));

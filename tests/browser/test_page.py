@@ -434,13 +434,11 @@ navigator.mediaDevices.getUserMedia = async () => {
 
 
 def row_text(page, row: int) -> str:
-    return page.locator(f"#cp-words .virtual-row >> nth={row}").locator(".body-cell").nth(2).inner_text().strip()
+    return page.get_by_label(f"Words of TR {row}", exact=True).input_value()
 
 
 def edit_row(page, row: int, text: str):
-    cell = page.locator("#cp-words .virtual-row").nth(row).locator(".body-cell").nth(2)
-    cell.dblclick()
-    field = cell.locator("textarea, input")
+    field = page.get_by_label(f"Words of TR {row}", exact=True)
     field.fill(text)
     field.press("Enter")
 
