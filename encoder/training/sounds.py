@@ -221,10 +221,3 @@ def random_sound(rng: np.random.Generator, seconds: float, *, families: tuple[st
     names = list(families or SOUNDS)
     weights = np.array([SOUNDS[name][1] for name in names])
     return SOUNDS[names[int(rng.choice(len(names), p=weights / weights.sum()))]][0](rng, seconds)
-
-
-def mixed(*tracks: np.ndarray, peak: float = 0.95) -> np.ndarray:
-    """The sum of tracks of one length, turned down as a whole if it would exceed ``peak``."""
-    total = np.sum(tracks, axis=0, dtype=np.float32)
-    highest = float(np.abs(total).max(initial=0))
-    return total * np.float32(peak / highest) if highest > peak else total
