@@ -10,7 +10,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -102,17 +101,14 @@ class Handlers:
             parts.stimulus.clip: {},
             parts.stimulus.transcript_note: {"lines": []},
             parts.stimulus.no_transcript: gr.update(visible=False),
-            parts.stimulus.transcript_file: gr.update(visible=True),
         }
         if job is None:
             changes |= {parts.run.status: run.empty(), parts.run.run: gr.update(interactive=True)}
         return changes
 
-    async def receive_upload(self, path: str | None, visit: Visit, request: gr.Request) -> AsyncIterator[dict[Any, Any]]:
+    async def receive_upload(self, visit: Visit, event: gr.EventData, request: gr.Request) -> AsyncIterator[dict[Any, Any]]:
         """Let a film in: it goes through the gate at once, so length and mistakes are known before Run."""
-        if path is None:
-            return
-        async for changes in self._receive(path, "", visit, request):
+        async for changes in self._receive(str(getattr(event, "path", "")), str(getattr(event, "name", "")), visit, request):
             yield changes
 
     async def receive_recording(self, visit: Visit, event: gr.EventData, request: gr.Request) -> AsyncIterator[dict[Any, Any]]:
@@ -124,9 +120,9 @@ class Handlers:
         from extractors.media import admit, display_name
 
         parts = self.parts
-        name = name or display_name(Path(path).name)
+        name = display_name(name)
         target = visit.but(upload="", example="", n_trs=0, transcript=None)
-        waiting = {parts.visit: target, parts.run.run: gr.update(interactive=False), parts.stimulus.upload: None}
+        waiting = {parts.visit: target, parts.run.run: gr.update(interactive=False)}
         yield waiting | {parts.stimulus.clip: {"name": name, "busy": "Looking at the file", "fraction": 0.0}}
         token = ""
         job = None
@@ -166,7 +162,6 @@ class Handlers:
             parts.stimulus.clip: card,
             parts.stimulus.gallery: gr.update(value=self._gallery(None)),
             parts.stimulus.delete: gr.update(visible=True),
-            parts.stimulus.transcript_file: gr.update(visible=True),
             parts.stimulus.no_transcript: gr.update(visible=False),
             parts.stimulus.transcript_note: {"lines": []},
             parts.run.run: gr.update(interactive=True),
@@ -178,22 +173,20 @@ class Handlers:
             ready[parts.run.status] = run.empty()
         yield ready
 
-    def read_transcript(self, path: str | None, visit: Visit) -> dict[Any, Any]:
+    def read_transcript(self, visit: Visit, event: gr.EventData) -> dict[Any, Any]:
         """Take the words of the clip from a file."""
         from extractors.formats import read_transcript
+        from extractors.media import display_name
 
         section = self.parts.stimulus
-        if path is None:
-            return {self.parts.visit: visit}
         if not visit.n_trs:
             return {section.transcript_note: _line("Choose a clip first: a transcript needs its length.", warn=True)}
         try:
-            transcript = read_transcript(path, visit.n_trs, name=Path(path).name)
+            file = self.shelf.uploaded(str(getattr(event, "path", "")))
+            transcript = read_transcript(file, visit.n_trs, name=display_name(str(getattr(event, "name", ""))))
         except Exception as error:
             error = in_plain_words(error)
             return {section.transcript_note: {"lines": [{"text": error.message, "warn": True}, {"text": error.hint}]}}
-        finally:
-            Path(path).unlink(missing_ok=True)
         lines = [{"text": f"The next run takes these words. {words.about(transcript)}"}]
         if transcript.timing == "spread":
             lines = [{"text": f"The next run takes these {transcript.n_words} words from {transcript.source} and aligns them with the sound."}]
@@ -236,12 +229,18 @@ class Handlers:
 
     # run ----------------------------------------------------------------------------------------------------------------------------
 
-    async def run_clip(self, visit: Visit, recogniser: str, request: gr.Request) -> AsyncIterator[dict[Any, Any]]:
+    def choose_recogniser(self, visit: Visit, event: gr.EventData) -> dict[Any, Any]:
+        """Remember who is to listen."""
+        offered = {key for _, key in self.parts.run.recogniser.value["options"]}
+        key = getattr(event, "key", "")
+        return {self.parts.visit: visit.but(recogniser=key) if key in offered else visit}
+
+    async def run_clip(self, visit: Visit, request: gr.Request) -> AsyncIterator[dict[Any, Any]]:
         """Run the clip, telling every stage; the last result stays until a new one is there."""
         parts = self.parts
         idle = {parts.run.run: gr.update(visible=True), parts.run.stop: gr.update(visible=False)}
         try:
-            job = self.runs.join(request.session_hash, self._job(visit, recogniser))
+            job = self.runs.join(request.session_hash, self._job(visit))
         except CineglassError as error:
             if error.code != "already_running":  # a second click while the first one runs changes nothing
                 yield idle | {parts.run.status: run.failed(error)}
@@ -272,7 +271,7 @@ class Handlers:
             if not job.over:
                 self.runs.stop(job)
 
-    def _job(self, visit: Visit, recogniser: str) -> Callable[[], Iterator[Any]]:
+    def _job(self, visit: Visit) -> Callable[[], Iterator[Any]]:
         """The generator of a run, made when its turn comes: predict, then put the result on the shelf."""
 
         def start() -> Iterator[Any]:
@@ -283,7 +282,7 @@ class Handlers:
                 film, name = self.shelf.upload(visit.upload), visit.name
             else:
                 film, name = of_example(visit.example).film, visit.name
-            stages = self.predict(film, transcript=visit.transcript, recogniser=recogniser, settings=self.settings, name=name)
+            stages = self.predict(film, transcript=visit.transcript, recogniser=visit.recogniser or None, settings=self.settings, name=name)
             result = yield from passing_on(stages)
             token, folder = self.shelf.new_run()
             save_result(result, folder, film=True)
@@ -391,9 +390,7 @@ def wire(demo: gr.Blocks, handlers: Handlers) -> None:
         parts.files,
         section.gallery,
         section.clip,
-        section.upload,
         section.delete,
-        section.transcript_file,
         section.transcript_note,
         section.no_transcript,
         running.run,
@@ -404,12 +401,13 @@ def wire(demo: gr.Blocks, handlers: Handlers) -> None:
         text.undo,
     ]
     section.gallery.pick(handlers.pick_example, [parts.visit], scene, **now)
-    section.upload.upload(handlers.receive_upload, [section.upload, parts.visit], scene, trigger_mode="always_last", **long)
+    section.upload.dropped(handlers.receive_upload, [parts.visit], scene, **long)
     section.recorder.recorded(handlers.receive_recording, [parts.visit], scene, **long)
-    section.transcript_file.upload(handlers.read_transcript, [section.transcript_file, parts.visit], scene, **now)
+    section.transcript_file.dropped(handlers.read_transcript, [parts.visit], scene, **now)
     section.no_transcript.click(handlers.leave_transcript, [parts.visit], scene, **now)
 
-    run_event = running.run.click(handlers.run_clip, [parts.visit, running.recogniser], scene, trigger_mode="once", **long)
+    running.recogniser.choose(handlers.choose_recogniser, [parts.visit], scene, **now)
+    run_event = running.run.click(handlers.run_clip, [parts.visit], scene, trigger_mode="once", **long)
     running.stop.click(handlers.stop_run, None, scene, cancels=[run_event], **now)
     section.delete.click(handlers.delete_now, [parts.visit], scene, cancels=[run_event], **now)
 

@@ -32,7 +32,7 @@ class RunSection:
     run: gr.Button
     stop: gr.Button
     status: Panel
-    recogniser: gr.Radio
+    recogniser: Panel
     notes: Panel
 
 
@@ -51,7 +51,7 @@ def run_section(recognisers: list[tuple[str, str]], chosen: str, notes: list[dic
     """
     with gr.Column(elem_classes="cp-section", elem_id="cp-run-section"):
         gr.HTML("<h2>2 Run</h2>", elem_classes="cp-section-title", apply_default_css=False)
-        recogniser = gr.Radio(recognisers, value=chosen, label="Words", elem_id="cp-recogniser")
+        recogniser = Panel("choice", {"label": "Words", "options": recognisers, "chosen": chosen}, sends=("choose",), elem_id="cp-recogniser")
         note = Panel("notes", {"lines": notes})
         with gr.Row(elem_id="cp-run-buttons"):
             run = gr.Button("Run", variant="primary", elem_id="cp-run", interactive=ready)

@@ -37,6 +37,8 @@ class Visit:
         The visitor's file name (hostile text, for display only).
     n_trs : int
         TRs of the clip that Run runs.
+    recogniser : str
+        Who listens for words; "" for the setting's.
     transcript : Transcript or None
         Words given by file or edited by hand for the next run; None lets the recogniser find them.
     shown : Transcript or None
@@ -49,6 +51,7 @@ class Visit:
     example: str = ""
     name: str = ""
     n_trs: int = 0
+    recogniser: str = ""
     transcript: Transcript | None = None
     shown: Transcript | None = None
     uploads: tuple[str, ...] = ()
@@ -75,22 +78,30 @@ class Shelf:
         self.uploads = settings.cache_dir / "uploads"
         self.runs = settings.cache_dir / "runs"
 
+    def uploaded(self, path: str | Path) -> Path:
+        """The file that Gradio says was uploaded. The path came through the browser: only files below our own incoming folder are taken."""
+        try:
+            source = Path(path).resolve()
+            if source.is_relative_to(self.gradio.resolve()) and source.is_file():
+                return source
+        except (OSError, ValueError):  # a name that is no name
+            pass
+        raise CacheError("not_uploaded", "That file was not uploaded here, or it is gone.", "Upload it again.")
+
     def keep_upload(self, path: str | Path) -> str:
         """Take an uploaded file out of Gradio's folder and return its id.
 
         Parameters
         ----------
         path : path
-            Where Gradio says it put the file. It came through the browser, so it is checked: only files below our own incoming folder are taken.
+            Where Gradio says it put the file; checked by :meth:`uploaded`.
 
         Raises
         ------
         CacheError
             ``not_uploaded`` for a path that is no upload, ``disk`` when it cannot be kept.
         """
-        source = Path(path).resolve()
-        if not source.is_relative_to(self.gradio.resolve()) or not source.is_file():
-            raise CacheError("not_uploaded", "That file was not uploaded here, or it is gone.", "Upload it again.")
+        source = self.uploaded(path)
         token = secrets.token_hex(16)
         try:
             folder = self.uploads / token

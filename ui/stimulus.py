@@ -14,17 +14,19 @@ from ui.panel import Panel
 WEBCAM_MOST_S = 180.0
 """Longest webcam recording in seconds."""
 
+TRANSCRIPT_MOST_MB = 4
+
 
 @dataclass(frozen=True)
 class StimulusSection:
     """Components of the section."""
 
     gallery: Panel
-    upload: gr.File
+    upload: Panel
     clip: Panel
     delete: gr.Button
     recorder: Panel
-    transcript_file: gr.UploadButton
+    transcript_file: Panel
     transcript_note: Panel
     no_transcript: gr.Button
 
@@ -42,14 +44,15 @@ def stimulus_section(examples: list[dict[str, Any]], chosen: str | None, setting
     with gr.Column(elem_classes="cp-section", elem_id="cp-stimulus-section"):
         gr.HTML("<h2>1 Stimulus</h2>", elem_classes="cp-section-title", apply_default_css=False)
         gallery = Panel("gallery", {"examples": examples, "chosen": chosen}, sends=("pick",), elem_id="cp-gallery", visible=bool(examples))
-        # gr.File and not gr.Video: the latter hands the raw upload to ffmpeg before our gate has seen it
-        upload = gr.File(label="Your own film or sound", show_label=False, height=96, elem_id="cp-upload")
+        # Not gr.Video: it hands the raw upload to ffmpeg before our gate has seen it
+        drop = {"text": "Drop your own film or sound here, or click to choose", "accept": "video/*,audio/*,.mkv", "most_mb": settings.max_upload_mb}
+        upload = Panel("drop", drop, sends=("dropped",), elem_id="cp-upload")
         clip = Panel("clip", {}, elem_id="cp-clip")
         recorder = Panel("recorder", {"least": settings.min_trs * TR, "most": WEBCAM_MOST_S}, sends=("recorded",), elem_id="cp-recorder")
-        with gr.Row(elem_id="cp-transcript-row"):
-            transcript_file = gr.UploadButton("Add a transcript file", size="sm", visible=chosen is not None, elem_id="cp-transcript-file")
-            no_transcript = gr.Button("Leave it out", size="sm", visible=False, elem_id="cp-no-transcript")
+        words_file = {"text": "Add a transcript file", "accept": ".srt,.vtt,.tsv,.json,.txt", "most_mb": TRANSCRIPT_MOST_MB, "slim": True}
+        transcript_file = Panel("drop", words_file, sends=("dropped",), elem_id="cp-transcript-file")
         transcript_note = Panel("notes", {"lines": []}, elem_id="cp-transcript-note")
+        no_transcript = gr.Button("Leave the file out", size="sm", visible=False, elem_id="cp-no-transcript")
         Panel("notes", {"lines": [{"text": keeping(settings)}]}, elem_id="cp-keeping")
         delete = gr.Button("Delete my clips and results now", size="sm", visible=False, elem_id="cp-delete")
     return StimulusSection(gallery, upload, clip, delete, recorder, transcript_file, transcript_note, no_transcript)

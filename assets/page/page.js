@@ -56,11 +56,10 @@
             video.tabIndex = -1;
             video.setAttribute("aria-hidden", "true");
             picture.append(video);
-            const later = window.requestIdleCallback || ((run) => setTimeout(run, 400));
-            later(() => {
+            setTimeout(() => { // the film in the player comes first
               video.preload = "metadata";
               video.src = `${film}#t=${example.still}`;
-            });
+            }, 1200);
           }
           const words = make("span", "cp-example-words");
           words.append(make("strong", "", example.title), make("span", "cp-caption", example.caption));
@@ -174,6 +173,75 @@
           row.children[3].textContent = stage.state === "active" ? stage.message : "";
           list.append(row);
         }
+      };
+    },
+
+    // a place for a file: drop it, or click; the size is looked at before anything is sent
+    drop(root, { trigger, upload, props }) {
+      root.classList.add("cp-drop");
+      const label = make("label", "cp-drop-area");
+      const field = make("input", "cp-file");
+      field.type = "file";
+      const text = make("span");
+      const line = make("p", "cp-note cp-warn");
+      line.setAttribute("role", "alert");
+      label.append(field, text);
+      root.append(label, line);
+      const take = async (file) => {
+        if (!file) return;
+        if (file.size > props.value.most_mb * 2 ** 20) {
+          line.textContent = `This file has ${Math.round(file.size / 2 ** 20)} MB; at most ${props.value.most_mb} MB are taken.`;
+          return;
+        }
+        line.textContent = "";
+        text.textContent = "Sending …";
+        label.classList.add("cp-busy");
+        try {
+          const sent = await upload(file);
+          trigger("dropped", { path: sent.path, name: file.name });
+        } catch {
+          line.textContent = "The file could not be sent. Check the connection, then try again.";
+        }
+        label.classList.remove("cp-busy");
+        text.textContent = props.value.text;
+        field.value = "";
+      };
+      field.addEventListener("change", () => take(field.files[0]));
+      for (const name of ["dragover", "dragleave", "drop"]) {
+        label.addEventListener(name, (event) => {
+          event.preventDefault();
+          label.classList.toggle("cp-over", name === "dragover");
+          if (name === "drop") take(event.dataTransfer.files[0]);
+        });
+      }
+      return (value) => {
+        label.classList.toggle("cp-slim", Boolean(value.slim));
+        field.accept = value.accept || "";
+        text.textContent = value.text;
+        root.hidden = Boolean(value.hidden);
+      };
+    },
+
+    // one of a few
+    choice(root, { trigger }) {
+      const set = make("fieldset", "cp-choice");
+      root.append(set);
+      const name = `choice-${Math.random().toString(36).slice(2)}`;
+      return (value) => {
+        fill(set, [
+          make("legend", "", value.label),
+          ...value.options.map(([label, key]) => {
+            const option = make("label");
+            const field = make("input");
+            field.type = "radio";
+            field.name = name;
+            field.value = key;
+            field.checked = key === value.chosen;
+            field.addEventListener("change", () => trigger("choose", { key }));
+            option.append(field, make("span", "", label));
+            return option;
+          }),
+        ]);
       };
     },
 
