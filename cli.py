@@ -19,6 +19,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from extractors.errors import CineglassError, ModelError, SelectionError, SpeechError
+from settings import SettingsError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="A film clip becomes four predicted brains.")
 
@@ -133,8 +134,31 @@ def transcribe(
         if out is None:
             sys.stdout.write(text)
         else:
-            out.write_text(text, encoding="utf-8", newline="\n")
+            try:
+                out.write_text(text, encoding="utf-8", newline="\n")
+            except OSError as error:
+                _fail(f"The file {out} cannot be written: {_reason(error)}. Choose another one with --out.", BAD_INPUT)
             print(f"{len(words.words)} words by {words.source} in {out}", file=sys.stderr)
+
+
+@app.command()
+def download_whisper(
+    size: Annotated[str | None, typer.Argument(help="tiny, base, small, ...; by default the setting.", show_default=False)] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before downloading.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Download the weights of Whisper, which hears better than the offline recogniser; says how large they are and asks first."""
+    with _spoken():
+        from extractors.recognise_whisper import DOWNLOAD_MB, find_weights
+        from extractors.recognise_whisper import download_whisper as job
+        from settings import get_settings
+
+        name = size or get_settings().whisper_model
+        if find_weights(name) is not None:
+            print(f"Whisper {name} is on this machine already.")
+        elif name not in DOWNLOAD_MB or yes or typer.confirm(f"Download about {DOWNLOAD_MB[name]} MB from the Hugging Face hub?", err=True):
+            _show(job(name), quiet=quiet)
+            print(f"Whisper {name} is on this machine now; the page and the command line take it by themselves.")
 
 
 @app.command()
@@ -234,7 +258,11 @@ def _must_be_folder(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        _fail(f"The folder {out} cannot be made: {(error.strerror or 'unknown reason').lower()}. Choose another one with --out.", BAD_INPUT)
+        _fail(f"The folder {out} cannot be made: {_reason(error)}. Choose another one with --out.", BAD_INPUT)
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or "unknown reason").lower()
 
 
 def _show(job: Generator[Any, None, None], *, quiet: bool) -> Any:
@@ -308,7 +336,9 @@ def _spoken() -> Iterator[None]:
         # who read stdout has gone; Python would complain once more when it flushes at the end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(0) from None
-    except (OSError, ValueError, TypeError, RuntimeError, LookupError, AttributeError, ImportError, MemoryError) as error:
+    except SettingsError as error:
+        _fail(str(error), USAGE)
+    except Exception as error:
         if os.environ.get("CINEGLASS_TRACEBACK"):
             raise
         said = " ".join(str(error).split()) or type(error).__name__

@@ -10,11 +10,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent
 ASSETS = ROOT / "assets"
+
+
+class SettingsError(ValueError):
+    """A setting in the environment that cannot be used; ``str`` is one plain sentence for whoever set it."""
 
 
 class Settings(BaseSettings):
@@ -30,7 +34,7 @@ class Settings(BaseSettings):
 
     # what is kept, and for how long
     cache_dir: Path = Field(Path.home() / ".cache" / "cineglass", description="features, canonical clips, runs")
-    cache_max_gb: float = Field(5.0, gt=0, description="the oldest entries go when the cache grows beyond this")
+    cache_max_gb: float = Field(5.0, gt=0, description="bound of features, of clips and of results each; what was used longest ago goes first")
     keep_hours: float = Field(24.0, gt=0, description="how long an uploaded clip and its result stay on this machine")
 
     # the media gate
@@ -59,5 +63,10 @@ class Settings(BaseSettings):
 
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
-    """The settings of this process, read once from the environment."""
-    return Settings()
+    """The settings of this process, read once from the environment; SettingsError for one that cannot be used."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = "CINEGLASS_" + str(first["loc"][0]).upper().removeprefix("CINEGLASS_")
+        raise SettingsError(f"The setting {name} cannot be {str(first['input'])[:60]!r}: {first['msg'].lower()}.") from None

@@ -206,11 +206,12 @@ def _read_frontend(folder: Path, values: Mapping[str, Any]) -> FrontEnd | None:
 def _choose_device(device: str) -> str:
     import torch
 
-    if device != "auto":
-        return device
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    there = [name for name, has in (("cuda", torch.cuda.is_available()), ("mps", torch.backends.mps.is_available()), ("cpu", True)) if has]
+    if device == "auto":
+        return there[0]
+    if device not in there:
+        raise ModelError("device_missing", f"There is no device {device!r} here; there is {', '.join(there)}.", "Set the device to auto.")
+    return device
 
 
 def _pickle(name: str) -> ModelError:

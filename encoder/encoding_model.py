@@ -69,7 +69,7 @@ class EncodingModel:
         Raises
         ------
         ModelError
-            When the features do not fit the model.
+            When the features do not fit the model, or it answers with numbers that are not finite.
         SelectionError
             For a subject the model does not have.
         """
@@ -87,5 +87,7 @@ class EncodingModel:
         weight = self.module.output_head.weight
         batch = {name: torch.from_numpy(np.ascontiguousarray(streams[name], np.float32))[None].to(weight) for name in STREAMS}
         with torch.inference_mode():
-            out = self.module(batch, torch.tensor(rows, device=weight.device))
-        return out.float().cpu().numpy()
+            out = self.module(batch, torch.tensor(rows, device=weight.device)).float().cpu().numpy()
+        if not np.isfinite(out).all():
+            raise ModelError("not_finite", f"The model {self.id} answered with numbers that are not finite.", "Get the model's files again.")
+        return out

@@ -25,7 +25,7 @@ def capabilities(settings: Settings | None = None) -> dict[str, Any]:
         "subjects": list(SUBJECTS),
         "units": "z",
         "models": [{key: getattr(card, key) for key in keys} for card in cards],
-        "recognisers": speech.available(),
+        "recognisers": speech.available(settings),
         "networks": {name: DISPLAY_NAMES[name] for name in NETWORK_NAMES},
         "groups": {group.id: group.label for group in load_atlas().groups},
         "transcript_formats": list(FORMATS),

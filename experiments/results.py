@@ -32,8 +32,8 @@ def save_result(result: Result, folder: str | os.PathLike, *, film: bool | str =
     """Write a result.
 
     ``responses.npy`` float32 [subjects, TRs, 1000]; ``responses.json`` labels, units and provenance; ``networks.tsv`` network and group means;
-    ``transcript.tsv`` the TR table; with ``film`` the canonical film too, under that name (True: ``film.mp4``). Each file is written beside its
-    place and renamed, ``responses.json`` last: a folder with it is whole.
+    ``transcript.tsv`` the TR table; with ``film`` the canonical film too, under that name (True: ``film.mp4``). All files are written beside
+    their places before the first is renamed, and while they are renamed there is no ``responses.json``: a folder with it is whole.
 
     Parameters
     ----------
@@ -60,14 +60,17 @@ def save_result(result: Result, folder: str | os.PathLike, *, film: bool | str =
     if film:
         steps[film if isinstance(film, str) else FILMS[0]] = lambda path: shutil.copyfile(result.clip.path, path)
     steps["responses.json"] = lambda path: write(result.responses, "json", path, more=_facts(result))
+    parts = {name: folder / f".{name}.part" for name in steps}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, make in steps.items():
-            part = folder / f".{name}.part"
-            try:
-                make(part)
+        try:
+            for name, make in steps.items():
+                make(parts[name])
+            (folder / "responses.json").unlink(missing_ok=True)
+            for name, part in parts.items():
                 part.replace(folder / name)
-            finally:
+        finally:
+            for part in parts.values():
                 part.unlink(missing_ok=True)
     except OSError as error:
         if isinstance(error, CineglassError):

@@ -18,11 +18,12 @@ import numpy as np
 from extractors.clip import Clip
 from extractors.formats import spread_text
 from extractors.recognise_sphinx import FRAME_S, make_decoder, pcm
-from extractors.speech_workers import POLL_S, ROOT
+from extractors.speech_workers import POLL_S
 from extractors.stages import Stage, last, passing_on, stage_clock
 from extractors.tr_table import clean, spread, table_from_words
 from extractors.transcript import Transcript, Word
 from extractors.vad import SAMPLE_RATE, Span, find_speech
+from settings import ROOT
 
 KNOWN_SHARE = 0.5
 """With fewer words than this in the dictionary the text is not English as far as the aligner is concerned."""
@@ -58,8 +59,7 @@ def align_stages(text: str, clip: Clip, *, source: str = "pasted text") -> Itera
         yield at(1.0, "No sound to align the text with")
         yield evenly
         return
-    samples = np.load(clip.samples_path, mmap_mode="r", allow_pickle=False)
-    spans = yield from passing_on(find_speech(samples))
+    spans = yield from passing_on(find_speech(clip.samples()))
     if not spans:
         yield at(1.0, "No speech to align the text with")
         yield evenly

@@ -21,7 +21,8 @@ import numpy as np
 from extractors.errors import CacheError
 from settings import Settings
 
-LOCK_TIMEOUT_S = 10.0
+LOCK_TIMEOUT_S = 1.5
+"""Writing takes milliseconds; a run that waits longer for its turn could not be stopped in time."""
 
 
 def content_key(**parts: Any) -> str:

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from extractors.errors import MediaError
+
 
 @dataclass(frozen=True)
 class Clip:
@@ -58,3 +62,15 @@ class Clip:
     def has_audio(self) -> bool:
         """Whether the clip has a sound track."""
         return self.audio_key is not None
+
+    def samples(self) -> np.ndarray:
+        """The 16 kHz samples, float32 [n], as a read-only memory map; MediaError ``clip_gone`` when they were deleted."""
+        try:
+            return np.load(self.samples_path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise self.gone() from error
+
+    @staticmethod
+    def gone() -> MediaError:
+        """The error for a clip whose files were deleted meanwhile."""
+        return MediaError("clip_gone", "The film is no longer on this machine.", "Upload it again.")

@@ -88,9 +88,9 @@ def extract(
     Raises
     ------
     FeatureError
-        ``rows_differ``: the transcript has another number of TRs than the clip; ``no_frames``; ``sound_gone``.
+        ``rows_differ``: the transcript has another number of TRs than the clip; ``no_frames``.
     MediaError
-        The picture cannot be decoded.
+        The picture cannot be decoded, or ``clip_gone``.
     """
     if transcript.n_trs != clip.n_trs:
         raise FeatureError(
@@ -134,11 +134,7 @@ def extract(
 
     def listen() -> np.ndarray:
         go_on(0)
-        try:
-            samples = np.load(clip.samples_path, mmap_mode="r")
-        except (OSError, ValueError) as error:
-            raise FeatureError("sound_gone", "The film's sound is no longer on this machine.", "Upload the film again.") from error
-        return finish("audio", audio.audio_features(samples, clip.n_trs, on_progress=go_on))
+        return finish("audio", audio.audio_features(clip.samples(), clip.n_trs, on_progress=go_on))
 
     def read() -> np.ndarray:
         go_on(0)

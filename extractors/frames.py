@@ -51,10 +51,12 @@ def iter_frames(
     Raises
     ------
     MediaError
-        ``decode_failed``, ``decode_memory`` or ``decode_timeout``.
+        ``clip_gone``, ``decode_failed``, ``decode_memory`` or ``decode_timeout``.
     """
     if not clip.has_video:
         return
+    if not clip.path.is_file():
+        raise clip.gone()
     settings = get_settings()
     width, height = size or (clip.width, clip.height)
     job = {

@@ -35,6 +35,7 @@ GATE_VERSION = 1
 """Part of every cached admission; raise it when the canonical film or its samples come out differently."""
 
 _BLOCK = 4 * 2**20
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _MOST_FILE_MB = 4096  # no canonical film within the limits comes near it
 _WORK_PREFIX = ".work-"
 _STALE_WORK_S = 6 * 3600.0
@@ -100,28 +101,48 @@ def admit(path: str | Path, *, name: str | None = None, settings: Settings | Non
 
 
 def purge(older_than_hours: float | None = None, *, settings: Settings | None = None) -> int:
-    """Delete clips that nobody used for ``older_than_hours`` (default: ``settings.keep_hours``), and what killed runs left; returns how many."""
+    """Delete clips that nobody used for ``older_than_hours`` (default: ``settings.keep_hours``), and what killed runs left.
+
+    Of the others those that were used longest ago go too, until the rest fits ``settings.cache_max_gb``. Returns how many clips went.
+    """
     settings = settings or get_settings()
     hours = settings.keep_hours if older_than_hours is None else older_than_hours
+    return _purge(settings, hours)
+
+
+def _purge(settings: Settings, hours: float, keep: str = "") -> int:
     now, gone = time.time(), 0
     root = _root(settings)
+    left: list[tuple[float, int, str]] = []
     for folder in list(root.iterdir()) if root.is_dir() else []:
         try:
             if folder.name.startswith(_WORK_PREFIX):
                 if now - folder.stat().st_mtime > _STALE_WORK_S:
                     shutil.rmtree(folder, ignore_errors=True)
                 continue
+            if not _SHA256.fullmatch(folder.name):  # nothing of ours
+                continue
             used = max((record.stat().st_mtime for record in folder.glob("*/admission.json")), default=folder.stat().st_mtime)
+            size = sum(file.stat().st_size for file in folder.glob("*/*"))
         except FileNotFoundError:  # somebody else was faster
             continue
         if now - used > hours * 3600:
             gone += delete_clip(folder.name, settings=settings)
+        else:
+            left.append((used, size, folder.name))
+    excess = sum(size for _, size, _ in left) - settings.cache_max_gb * 1e9
+    for _, size, sha256 in sorted(left):
+        if excess <= 0:
+            break
+        if sha256 != keep:
+            gone += delete_clip(sha256, settings=settings)
+            excess -= size
     return gone
 
 
 def delete_clip(sha256: str, *, settings: Settings | None = None) -> bool:
     """Delete everything the gate keeps of the upload with this sha256; returns whether there was anything."""
-    if not re.fullmatch(r"[0-9a-f]{64}", sha256):
+    if not _SHA256.fullmatch(sha256):
         raise MediaError("not_media", "That is not the sha256 of a film.", "Use the one that the clip carries.")
     folder = _root(settings or get_settings()) / sha256
     if not folder.is_dir():
@@ -259,6 +280,7 @@ def _admit_new(upload, sha256: str, demuxer: str, limits: Limits, settings: Sett
             _move(work, target)
         except OSError as error:
             raise _disk_error(error) from error
+        _purge(settings, settings.keep_hours, keep=sha256)  # on a machine without the page nobody else tidies up
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

@@ -13,9 +13,10 @@ from hashlib import sha256
 from pathlib import Path
 
 from extractors.errors import SpeechError
-from extractors.speech_workers import ROOT, Heard, recognise, serve
+from extractors.speech_workers import Heard, recognise, serve
 from extractors.stages import Stage, stage_clock
 from extractors.vad import SAMPLE_RATE, Span
+from settings import ROOT
 
 DOWNLOAD_MB = {
     "tiny": 78, "tiny.en": 78, "base": 148, "base.en": 148, "small": 486, "small.en": 486, "distil-small.en": 336,

@@ -12,8 +12,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Literal, Protocol
 
-import numpy as np
-
 from extractors.clip import Clip
 from extractors.errors import SpeechError, TranscriptError
 from extractors.formats_json import read_json, write_json
@@ -76,7 +74,7 @@ def choose(recogniser: Choice, settings: Settings) -> Recogniser:
     raise SpeechError(
         "whisper_missing",
         f"The weights of Whisper {name!r} are not on this machine.",
-        f"Ask for their download{size}, choose the offline recogniser, or run without words.",
+        f"Download them{size} with `python cli.py download-whisper`, choose the offline recogniser, or run without words.",
     )
 
 
@@ -163,8 +161,7 @@ def transcribe(clip: Clip, *, recogniser: Choice | None = None, settings: Settin
 
 
 def _recognise(clip: Clip, recogniser: Recogniser):
-    samples = np.load(clip.samples_path, mmap_mode="r", allow_pickle=False)
-    spans = yield from passing_on(find_speech(samples))
+    spans = yield from passing_on(find_speech(clip.samples()))
     if not spans:
         return no_words(clip.n_trs, source=recogniser.source, notices=("No speech was found in the sound, so there are no words.",))
     heard = yield from passing_on(recogniser.recognise(clip.samples_path, spans))

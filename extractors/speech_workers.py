@@ -22,8 +22,8 @@ import numpy as np
 from extractors.errors import SpeechError
 from extractors.stages import Stage, stage_clock
 from extractors.vad import SAMPLE_RATE, Span
+from settings import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 POLL_S = 0.25
 
 

@@ -50,7 +50,7 @@ def pack(
     run_id : str
         A new id makes the player start anew; the same id keeps time and settings.
     badge : str, optional
-        What made this, default "Textbook simulation" or the model's title.
+        What made this; default the badge of the responses, else the model's title.
     has_sound : bool, optional
         Default: whether the audio stream was present.
 
@@ -81,7 +81,7 @@ def pack(
         "title": title,
         "caption": caption,
         "simulated": bool(responses.simulated),
-        "badge": badge or ("Textbook simulation" if responses.simulated else str(responses.model_title)),
+        "badge": badge or str(responses.badge or responses.model_title),
         "tr": float(responses.tr),
         "n_trs": int(values.shape[1]),
         "duration": float(responses.duration),

@@ -25,6 +25,7 @@ class PlantedResponses:
     subject_labels: tuple = ("Sim 1", "Sim 2", "Sim 3", "Sim 5")
     simulated: bool = True
     model_title: str = "planted"
+    badge: str = "Textbook simulation"
     tr: float = TR
     duration: float = DURATION
     present: dict = field(default_factory=lambda: {"audio": True, "text": True, "video": True})

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -152,7 +153,8 @@ def test_examples_and_recovery_answer(cineglass):
         (["predict", "bar.mp4", "-o", "x", "--transcript", "bar.mp4", "--model", "model"], 3, ""),
         (["predict", "bar.mp4", "-o", "bar.mp4/x", "--model", "model"], 3, "cannot be made"),
         (["predict", "bar.mp4", "-o", "x", "--model", "vibe-14b"], 4, "vibe-14b"),
-        (["transcribe", "bar.mp4", "--recogniser", "whisper"], 4, "Whisper"),
+        (["transcribe", "bar.mp4", "--recogniser", "whisper"], 4, "download-whisper"),
+        (["transcribe", "bar.mp4", "--recogniser", "none", "-o", "nowhere/w.srt"], 3, "cannot be written: no such file or directory"),
     ],
 )
 def test_an_error_is_one_line_on_stderr_with_its_exit_code(cineglass, words, code, said):
@@ -162,6 +164,37 @@ def test_an_error_is_one_line_on_stderr_with_its_exit_code(cineglass, words, cod
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words", "code", "said"),
+    [
+        ("CINEGLASS_PORT", "abc", ["capabilities"], 2, "The setting CINEGLASS_PORT cannot be 'abc'"),
+        ("CINEGLASS_CACHE_MAX_GB", "-1", ["capabilities"], 2, "The setting CINEGLASS_CACHE_MAX_GB cannot be '-1'"),
+        ("CINEGLASS_DEVICE", "mps", ["predict", "bar.mp4", "-o", "x", "--model", "model", "-q", "--no-speech"], 4, "There is no device 'mps' here"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_one_line_that_names_it(cineglass, monkeypatch, name, value, words, code, said):
+    if name == "CINEGLASS_DEVICE" and sys.platform == "darwin":
+        pytest.skip("this machine may have that device")
+    monkeypatch.setenv(name, value)
+    done = cineglass(*words)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert done.stderr.startswith(said)
+    assert len(done.stderr.splitlines()) == 1
+    assert "pydantic" not in done.stderr
+
+
+def test_whispers_download_names_its_size_and_happens_only_when_it_is_said_yes_to(place, cineglass, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(place / "hub"))
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    done = cineglass("download-whisper", "tiny")
+    assert done.returncode == 0
+    assert "about 78 MB" in done.stderr
+    assert not (place / "hub").exists()
+    refused = cineglass("download-whisper", "enormous")
+    assert refused.returncode == 4
+    assert "tiny" in refused.stderr
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks at processes through /proc")

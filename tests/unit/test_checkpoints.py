@@ -144,6 +144,21 @@ def test_a_subject_that_does_not_exist_is_refused_with_the_allowed_ones(folder, 
         model.predict(features_for(model), subjects)
 
 
+def test_a_device_that_is_not_here_is_refused_with_those_that_are(folder):
+    missing = next(name for name, has in (("cuda", torch.cuda.is_available()), ("mps", torch.backends.mps.is_available())) if not has)
+    with pytest.raises(ModelError, match="cpu") as caught:
+        from_pretrained(folder, device=missing)
+    assert caught.value.code == "device_missing"
+
+
+def test_numbers_that_are_not_finite_never_leave_a_model(folder):
+    change_weights(folder, lambda tensors: {**tensors, "output_head.weight": tensors["output_head.weight"] * float("inf")})
+    model = from_pretrained(folder, device="cpu")
+    with pytest.raises(ModelError) as caught:
+        model.predict(features_for(model))
+    assert caught.value.code == "not_finite"
+
+
 def test_the_embedded_models_load_and_fit_their_cards():
     for name in list_models():
         model = from_pretrained(name, device="cpu")

@@ -15,11 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extractors import audio, extract, features, text, video
+from extractors.align import align_stages
 from extractors.cache import FeatureCache
 from extractors.clip import Clip
-from extractors.errors import FeatureError
+from extractors.errors import FeatureError, MediaError
 from extractors.grid import TR, n_trs, tr_of
 from extractors.media import admit
+from extractors.speech import transcribe
 from extractors.stages import Stage, last
 from extractors.tr_table import table_from_words
 from extractors.transcript import Transcript, Word
@@ -361,9 +363,15 @@ def test_a_film_that_cannot_be_decoded_is_an_error_of_ours_and_stops_the_thread_
     assert str(tmp_path) not in str(error.value)
 
 
-def test_sound_that_was_deleted_meanwhile_is_an_error_of_ours(tmp_path):
-    clip = bare_clip(tmp_path, 15, picture=False)
-    clip.samples_path.unlink()
-    with pytest.raises(FeatureError, match="no longer") as error:
-        last(extract.extract(clip, spoken(clip.n_trs)))
-    assert str(tmp_path) not in str(error.value)
+@pytest.mark.parametrize("picture", [False, True])
+def test_a_film_that_was_deleted_meanwhile_is_an_error_of_ours_that_says_so(tmp_path, picture):
+    clip = bare_clip(tmp_path, 15, picture=picture, samples=not picture)
+    (clip.path if picture else clip.samples_path).unlink()
+    jobs = [extract.extract(clip, spoken(clip.n_trs))]
+    if not picture:
+        jobs += [transcribe(clip, recogniser="sphinx", settings=Settings(cache_dir=tmp_path / "cache")), align_stages("hello there", clip)]
+    for job in jobs:
+        with pytest.raises(MediaError, match="no longer on this machine") as error:
+            last(job)
+        assert error.value.code == "clip_gone"
+        assert str(tmp_path) not in str(error.value)

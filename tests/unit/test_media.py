@@ -254,6 +254,20 @@ def test_unused_clips_expire_and_used_ones_stay(tmp_path, settings):
     assert not new.path.exists()
 
 
+def test_clips_beyond_the_size_bound_go_with_the_next_admission_those_used_longest_ago_first(tmp_path):
+    settings = Settings(cache_dir=tmp_path / "cache", min_trs=1, cache_max_gb=0.0015)  # each clip below keeps 0.6 to 0.7 MB
+    (settings.cache_dir / "clips" / "not a clip").mkdir(parents=True)
+    clips = [accept(write_wav(tmp_path / f"{n}.wav", sound("noise", 8 + n, 16000), 16000), settings) for n in range(2)]
+    os.utime(clips[1].path.parent / "admission.json", (time.time() - 60,) * 2)
+    third = accept(write_wav(tmp_path / "third.wav", sound("noise", 10, 16000), 16000), settings)
+    assert [clip.path.exists() for clip in (*clips, third)] == [True, False, True]
+    alone = Settings(cache_dir=tmp_path / "cache", min_trs=1, cache_max_gb=1e-6)
+    fourth = accept(write_wav(tmp_path / "fourth.wav", sound("noise", 11, 16000), 16000), alone)
+    assert fourth.path.exists()
+    assert not third.path.exists()
+    assert (settings.cache_dir / "clips" / "not a clip").exists()
+
+
 def test_delete_now_removes_everything_of_a_clip(tmp_path, settings):
     clip = accept(write_wav(tmp_path / "a.wav", sound("tone", 2, 16000), 16000), settings)
     assert delete_clip(clip.sha256, settings=settings)

@@ -31,6 +31,7 @@ class FewResponses:
     subject_labels: tuple = ("Sim 1", "Sim 5")
     simulated: bool = True
     model_title: str = "A model"
+    badge: str = "Textbook simulation"
     tr: float = TR
     duration: float = 60.0
     present: dict = field(default_factory=lambda: {"audio": False, "text": True, "video": True})
@@ -103,8 +104,13 @@ def test_the_range_is_the_98th_percentile_of_the_valid_rows_and_never_below_the_
     assert display_range(values[:, :4], valid[:4], floor=0.1) > 100  # no valid row: all count
 
 
+def test_the_badge_is_the_one_on_the_models_card(responses):
+    responses.badge = "Random weights"
+    assert packed(responses)["badge"] == "Random weights"
+
+
 def test_a_published_model_is_not_called_a_simulation(responses):
-    responses.simulated = False
+    responses.simulated, responses.badge = False, ""
     value = packed(responses)
     assert value["badge"] == "A model"
     assert value["simulated"] is False

@@ -119,6 +119,17 @@ def test_saving_again_leaves_no_parts_behind(result, tmp_path):
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["networks.tsv", "responses.json", "responses.npy", "transcript.tsv"]
 
 
+def test_a_result_that_cannot_be_written_leaves_the_one_before_whole(result, tmp_path):
+    folder = save_result(result, tmp_path / "out")
+    gone = replace(result, clip=replace(result.clip, path=tmp_path / "deleted.mp4"), run_id="e" * 32)
+    with pytest.raises(CacheError):
+        save_result(replace(gone, responses=some_responses(seed=1)), folder, film=True)
+    again = load_result(folder)
+    assert again.run_id == result.run_id
+    np.testing.assert_array_equal(again.responses.values, result.responses.values)
+    assert not list(folder.glob(".*"))
+
+
 def test_figures_are_written_in_their_formats_and_twice_the_same(tmp_path):
     responses = some_responses()
     with Image.open(write(responses, "networks_png", tmp_path / "a.png")) as image:
