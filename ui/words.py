@@ -64,8 +64,7 @@ def about(transcript: Transcript) -> str:
         "none": "no times",
     }[transcript.timing]
     found = f"{count} word{'s' if count != 1 else ''}" if count else "No words found"
-    caution = ". It knows English only and makes many errors" if "sphinx" in transcript.source else ""
-    return f"{found}: {transcript.source}{language}, {times}{caution}."
+    return f"{found}: {transcript.source}{language}, {times}."
 
 
 def _clock(seconds: float) -> str:
