@@ -18,6 +18,7 @@ A card is ``card.yaml`` beside the weights. Fields (all needed unless marked)::
     usual_sd: 0.4                         # SD of a usual prediction (z); colour and curve ranges never go below it
     weights_sha256: ...                   # of model.safetensors
     training: {command, seconds, minutes_per_subject, seed, notes}          # optional
+    rules: [{parcels, follows, source, caveat}]                             # optional; the generative model of simulated subjects
     recovery:                             # optional; simulated models only, never called accuracy
       - id: generated                     # or: natural
         label: Held-out generated clips
@@ -100,6 +101,15 @@ class Training(_Strict):
     notes: str = ""
 
 
+class PlantedRule(_Strict):
+    """One sentence of a generative model: which parcels follow what, who says so, and where it is wrong."""
+
+    parcels: str
+    follows: str
+    source: str
+    caveat: str
+
+
 class Card(_Strict):
     """One model's card; the module's text describes the fields."""
 
@@ -119,6 +129,7 @@ class Card(_Strict):
     usual_sd: float = Field(gt=0)
     weights_sha256: str = Field(pattern="^[0-9a-f]{64}$")
     training: Training | None = None
+    rules: tuple[PlantedRule, ...] = ()
     recovery: tuple[Recovery, ...] = ()
 
     @field_validator("calibrated", mode="before")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-from encoder.cards import Card, Recovery
+from encoder.cards import Card, PlantedRule, Recovery
 from extractors.grid import TR
 from ui.panel import Panel
 
@@ -39,7 +38,9 @@ def blocks(card: Card | None) -> list[dict[str, Any]]:
                 "noise of its own. It shows how such models behave. It is no evidence about any real brain."
             },
         ]
-    content += [{"h": "What the model is"}, {"p": card.what}, {"h": "What it was trained on"}, *_in_short(card.trained_on)]
+    content += [{"h": "What the model is"}, {"p": card.what}, {"h": "What it was trained on"}, {"p": card.trained_on}]
+    if card.rules:
+        content.append(_rule_table(card.rules))
     content += recovery_blocks(card.recovery)
     content += [
         {"h": "How well it predicts measured brains"},
@@ -107,12 +108,9 @@ def recovery_blocks(recovery: tuple[Recovery, ...]) -> list[dict[str, Any]]:
     return content
 
 
-def _in_short(text: str, *, first: int = 2) -> list[dict[str, Any]]:
-    """The first sentences of a long text, the others behind a click."""
-    sentences = re.split(r"(?<=[a-z0-9)%]\.) (?=[A-Z])", text.strip())
-    if len(sentences) <= first + 2:
-        return [{"p": text}]
-    return [{"p": " ".join(sentences[:first])}, {"more": "Every rule and its source", "items": sentences[first:]}]
+def _rule_table(rules: tuple[PlantedRule, ...]) -> dict[str, Any]:
+    rows = [[rule.parcels, rule.follows, rule.source, rule.caveat] for rule in rules]
+    return {"more": "Every rule of the simulated people, with its source", "table": {"head": ["Parcels", "Follow", "After", "But"], "rows": rows}}
 
 
 def _facts(card: Card) -> list[tuple[str, str]]:

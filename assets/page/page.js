@@ -333,9 +333,7 @@
         p: (block) => make("p", block.strong ? "cp-lead" : "", block.p),
         more: (block) => {
           const box = make("details");
-          const list = make("ul");
-          list.append(...block.items.map((item) => make("li", "", item)));
-          box.append(make("summary", "", block.more), list);
+          box.append(make("summary", "", block.more), draw.table(block));
           return box;
         },
         ul: (block) => {
