@@ -9,15 +9,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from encoder.models.published_config import PublishedVIBEConfig
+from extractors.cache import content_key
 from extractors.errors import ModelError
 from settings import ASSETS
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from encoder.cards import Card
     from encoder.encoding_model import EncodingModel
     from encoder.frontend import FrontEnd
 
@@ -25,6 +29,34 @@ MODELS = ASSETS / "models"
 PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
 OWN_KEYS = ("frontend",)
 """Keys of ``config.json`` that are ours and not fields of the published configuration."""
+
+
+@dataclass(frozen=True, eq=False)
+class ModelFiles:
+    """A model as it lies on disk, read without loading torch.
+
+    Attributes
+    ----------
+    folder : pathlib.Path
+    config : PublishedVIBEConfig
+    ignored_keys : tuple of str
+        Keys of ``config.json`` that mean nothing here.
+    frontend : dict or None
+        The front end's section of ``config.json``.
+    card : Card
+    weights_sha256 : str
+        Of ``model.safetensors``.
+    fingerprint : str
+        Of everything that decides its predictions.
+    """
+
+    folder: Path
+    config: PublishedVIBEConfig
+    ignored_keys: tuple[str, ...]
+    frontend: dict[str, Any] | None
+    card: Card
+    weights_sha256: str
+    fingerprint: str
 
 
 def list_models() -> tuple[str, ...]:
@@ -50,23 +82,50 @@ def from_pretrained(model: str | Path, *, device: str = "auto") -> EncodingModel
     ModelError
         When there is no such model, a file is missing or a pickle, or weights and configuration do not fit each other.
     """
-    import torch
+    return load_model(read_model(model), device=device)
 
+
+def read_model(model: str | Path) -> ModelFiles:
+    """Everything about a model but its tensors; ModelError when a file is missing, a pickle, or unreadable."""
     from encoder.cards import read_card
-    from encoder.encoding_model import EncodingModel
-    from encoder.models.published import PublishedVIBE, PublishedVIBEConfig
 
     folder = find_model(model)
     values = _read_config(folder)
     try:
         config, ignored = PublishedVIBEConfig.from_dict(values)
-        module = PublishedVIBE(config)
     except (TypeError, ValueError) as error:
-        raise ModelError("config_invalid", f"The model's config.json cannot be used: {error}", "Get the model's files again.") from None
+        raise _unusable_config(error) from None
     weights = _weights_file(folder)
-    load_strictly(module, _read_tensors(weights))
     card = read_card(folder / "card.yaml")
     digest = sha256_of(weights)
+    frontend = folder / "frontend.safetensors"
+    if "frontend" in values and not frontend.is_file():
+        raise ModelError("frontend_missing", f"The model folder {folder.name!r} has no frontend.safetensors.", "Get the model's files again.")
+    return ModelFiles(
+        folder,
+        config,
+        tuple(key for key in ignored if key not in OWN_KEYS),
+        values.get("frontend"),
+        card,
+        digest,
+        content_key(config=values, weights=digest, card=card.weights_sha256, frontend=sha256_of(frontend) if "frontend" in values else ""),
+    )
+
+
+def load_model(files: ModelFiles, *, device: str = "auto") -> EncodingModel:
+    """The model of these files on a device; ModelError when weights, configuration and card do not fit each other."""
+    import torch
+
+    from encoder.encoding_model import EncodingModel
+    from encoder.frontend import FrontEnd
+    from encoder.models.published import PublishedVIBE
+
+    try:
+        module = PublishedVIBE(files.config)
+    except (TypeError, ValueError) as error:
+        raise _unusable_config(error) from None
+    load_strictly(module, _read_tensors(files.folder / "model.safetensors"))
+    card, digest = files.card, files.weights_sha256
     if card.weights_sha256 != digest:
         raise ModelError(
             "weights_changed",
@@ -75,10 +134,11 @@ def from_pretrained(model: str | Path, *, device: str = "auto") -> EncodingModel
         )
     return EncodingModel(
         module.to(torch.device(_choose_device(device))).eval(),
-        frontend=_read_frontend(folder, values),
+        frontend=FrontEnd.load(files.folder / "frontend.safetensors", files.frontend) if files.frontend is not None else None,
         card=card,
         weights_sha256=digest,
-        ignored_keys=tuple(key for key in ignored if key not in OWN_KEYS),
+        ignored_keys=files.ignored_keys,
+        fingerprint=files.fingerprint,
     )
 
 
@@ -192,15 +252,8 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
         raise ModelError("weights_unreadable", "The model.safetensors of this model is damaged or no safetensors file.", "Get it again.") from None
 
 
-def _read_frontend(folder: Path, values: Mapping[str, Any]) -> FrontEnd | None:
-    from encoder.frontend import FrontEnd
-
-    if "frontend" not in values:
-        return None
-    path = folder / "frontend.safetensors"
-    if not path.is_file():
-        raise ModelError("frontend_missing", f"The model folder {folder.name!r} has no frontend.safetensors.", "Get the model's files again.")
-    return FrontEnd.load(path, values["frontend"])
+def _unusable_config(error: Exception) -> ModelError:
+    return ModelError("config_invalid", f"The model's config.json cannot be used: {error}", "Get the model's files again.")
 
 
 def _choose_device(device: str) -> str:

@@ -14,7 +14,8 @@ from extractors.features import STREAMS, Features
 if TYPE_CHECKING:
     from encoder.cards import Card
     from encoder.frontend import FrontEnd
-    from encoder.models.published import PublishedVIBE, PublishedVIBEConfig
+    from encoder.models.published import PublishedVIBE
+    from encoder.models.published_config import PublishedVIBEConfig
 
 
 class EncodingModel:
@@ -30,16 +31,26 @@ class EncodingModel:
         Of ``model.safetensors``.
     ignored_keys : tuple of str
         Keys of ``config.json`` that mean nothing to this class.
+    fingerprint : str
+        Of everything that decides its predictions; "" for a model that never lay on disk.
     """
 
     def __init__(
-        self, module: PublishedVIBE, *, frontend: FrontEnd | None, card: Card, weights_sha256: str, ignored_keys: tuple[str, ...] = ()
+        self,
+        module: PublishedVIBE,
+        *,
+        frontend: FrontEnd | None,
+        card: Card,
+        weights_sha256: str,
+        ignored_keys: tuple[str, ...] = (),
+        fingerprint: str = "",
     ):
         self.module = module
         self.frontend = frontend
         self.card = card
         self.weights_sha256 = weights_sha256
         self.ignored_keys = ignored_keys
+        self.fingerprint = fingerprint
 
     @property
     def config(self) -> PublishedVIBEConfig:

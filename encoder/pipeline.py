@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from encoder.responses import SUBJECTS, Responses, check_subjects
+from encoder.waiting_model import WaitingModel
+from extractors.cache import FeatureCache, content_key, feature_cache
 from extractors.clip import Clip
+from extractors.errors import CacheError
 from extractors.extract import extract
 from extractors.features import STREAMS, Features
 from extractors.grid import valid_rows
@@ -16,7 +22,6 @@ from settings import Settings
 
 if TYPE_CHECKING:
     from encoder.encoding_model import EncodingModel
-    from extractors.cache import FeatureCache
 
 FEW_ROWS = 30
 """Below this many valid rows a result carries a warning."""
@@ -32,7 +37,7 @@ def run(
     clip: Clip,
     transcript: Transcript,
     *,
-    model: EncodingModel,
+    model: EncodingModel | WaitingModel,
     subjects: Sequence[int] = SUBJECTS,
     cache: FeatureCache | None = None,
     settings: Settings | None = None,
@@ -45,12 +50,14 @@ def run(
     clip : Clip
     transcript : Transcript
         With as many rows as the clip; source "none" to run without words.
-    model : EncodingModel
+    model : EncodingModel or WaitingModel
+        One that waits is loaded only when its prediction is not kept.
     subjects : sequence of int
-        Out of 1, 2, 3, 5.
+        Out of 1, 2, 3, 5. All are predicted and kept, so that another one costs nothing.
     cache : FeatureCache, optional
-        Streams found there are not computed again.
+        Streams and predictions found there are not computed again.
     settings : Settings, optional
+        Names the cache when ``cache`` is None.
     ready : Features, optional
         Streams that were computed before, for instance beside the speech.
 
@@ -65,21 +72,43 @@ def run(
         FeatureError, ModelError or SelectionError, as named there.
     """
     subjects = check_subjects(subjects)
+    if cache is None and settings is not None:
+        cache = feature_cache(settings)
     features = yield from passing_on(extract(clip, transcript, cache=cache, settings=settings, ready=ready))
     at = stage_clock("model", 1)
-    yield at(0, f"{model.card.title} predicts {len(subjects)} brain{'s' if len(subjects) > 1 else ''}")
-    responses = respond(clip, transcript, features, model=model, subjects=subjects)
+    key = content_key(stream="responses", model=model.fingerprint, features=features.content_keys, n_trs=clip.n_trs) if model.fingerprint else ""
+    entry = cache.get(key) if cache is not None and key else None
+    if entry is not None:
+        values = entry["responses"]
+    else:
+        loaded = (yield from passing_on(model.loaded())) if isinstance(model, WaitingModel) else model
+        yield at(0, f"{model.card.title} predicts {len(subjects)} brain{'s' if len(subjects) > 1 else ''}")
+        values = loaded.predict(features, SUBJECTS)
+        if cache is not None and key:
+            try:
+                cache.put(key, {"responses": values}, {"model": model.card.id, "n_trs": clip.n_trs, "streams": features.content_keys})
+            except CacheError as error:
+                features = replace(features, warnings=tuple(dict.fromkeys((*features.warnings, str(error)))))
+    responses = label(clip, transcript, features, values, model=model).select(subjects)
     yield at(1, "Responses are ready")
     yield responses
 
 
-def respond(clip: Clip, transcript: Transcript, features: Features, *, model: EncodingModel, subjects: Sequence[int] = SUBJECTS) -> Responses:
-    """Predict from finished streams and label the result."""
+def label(
+    clip: Clip,
+    transcript: Transcript,
+    features: Features,
+    values: np.ndarray,
+    *,
+    model: EncodingModel | WaitingModel,
+    subjects: tuple[int, ...] = SUBJECTS,
+) -> Responses:
+    """Predicted values float32 [subjects, TRs, 1000] with everything that says what they are."""
     card = model.card
     valid = valid_rows(features.n_trs, features.window_s)
     return Responses(
-        values=model.predict(features, subjects),
-        subjects=tuple(subjects),
+        values=values,
+        subjects=subjects,
         simulated=card.simulated,
         valid=valid,
         model_id=card.id,

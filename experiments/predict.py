@@ -5,23 +5,26 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from encoder.checkpoints import find_model, from_pretrained
+from encoder.checkpoints import read_model
 from encoder.pipeline import run
 from encoder.responses import SUBJECTS, Responses, check_subjects
+from encoder.waiting_model import WaitingModel
 from experiments.intake import Film, Words, enter
 from extractors.cache import feature_cache
 from extractors.clip import Clip
-from extractors.stages import Stage, passing_on, stage_clock
+from extractors.stages import Stage, passing_on
 from extractors.transcript import Transcript
 from settings import Settings, get_settings
 
 if TYPE_CHECKING:
     from encoder.encoding_model import EncodingModel
+
+
+LOOKED_UP_S = 0.3
+"""A stage that takes longer is work and not a look into the cache: then the model will be needed, and is loaded meanwhile."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,54 +94,31 @@ def predict(
     settings = settings or get_settings()
     subjects = check_subjects(subjects)
     seconds: dict[str, float] = {}
-    loader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model-loader")
-    try:
-        loaded = _start_loading(settings.model if model is None else model, loader, settings)
-        entering = {"transcript": transcript, "recogniser": recogniser, "name": name, "allow_short": allow_short}
-        job = _timed(_run(film, entering, subjects, loaded, settings), seconds)
-        clip, words, responses = yield from passing_on(job)
-    finally:
-        loader.shutdown(wait=False, cancel_futures=True)
-    yield Result(clip, words, responses, secrets.token_hex(16), seconds)
-
-
-def _run(
-    film: Film, entering: dict[str, Any], subjects: tuple[int, ...], loaded: Future[EncodingModel], settings: Settings
-) -> Generator[Any, None, None]:
-    cache = feature_cache(settings)
-    clip, words, ready = yield from passing_on(enter(film, settings=settings, cache=cache, **entering))
-    model = yield from passing_on(_wait_for(loaded))
-    responses = yield from passing_on(run(clip, words, model=model, subjects=subjects, cache=cache, settings=settings, ready=ready))
-    yield clip, words, responses
-
-
-def _start_loading(model: str | os.PathLike | EncodingModel, loader: ThreadPoolExecutor, settings: Settings) -> Future[EncodingModel]:
-    """Load the model beside the first stages; a name that does not exist fails at once, before any work."""
-    if isinstance(model, str | os.PathLike):
-        return loader.submit(from_pretrained, find_model(model), device=settings.device)
-    done: Future[EncodingModel] = Future()
-    done.set_result(model)
-    return done
-
-
-def _wait_for(loaded: Future[EncodingModel]) -> Generator[Any, None, None]:
-    at = stage_clock("model", 1)
-    while True:
-        try:
-            model = loaded.result(timeout=0.25)
-        except NotYet:
-            yield at(0, "The model is being loaded")
-        else:
-            yield model
-            return
-
-
-def _timed(job: Generator[Any, None, None], seconds: dict[str, float]) -> Generator[Any, None, None]:
-    """Note how long each stage took, by its own clock."""
+    chosen = settings.model if model is None else model
+    waiting = WaitingModel(read_model(chosen), device=settings.device) if isinstance(chosen, str | os.PathLike) else None
+    entering = {"transcript": transcript, "recogniser": recogniser, "name": name, "allow_short": allow_short}
+    job = _run(film, entering, subjects, waiting or chosen, settings)
+    result = None
     try:
         for item in job:
-            if isinstance(item, Stage):
-                seconds[item.name] = max(seconds.get(item.name, 0.0), round(item.elapsed_s, 3))
+            if not isinstance(item, Stage):
+                result = item
+                continue
+            seconds[item.name] = max(seconds.get(item.name, 0.0), round(item.elapsed_s, 3))
+            if waiting is not None and item.elapsed_s > LOOKED_UP_S:
+                waiting.begin()
             yield item
     finally:
         job.close()
+        if waiting is not None:
+            waiting.close()
+    yield Result(*result, secrets.token_hex(16), seconds)
+
+
+def _run(
+    film: Film, entering: dict[str, Any], subjects: tuple[int, ...], model: EncodingModel | WaitingModel, settings: Settings
+) -> Generator[Any, None, None]:
+    cache = feature_cache(settings)
+    clip, words, ready = yield from passing_on(enter(film, settings=settings, cache=cache, **entering))
+    responses = yield from passing_on(run(clip, words, model=model, subjects=subjects, cache=cache, settings=settings, ready=ready))
+    yield clip, words, responses

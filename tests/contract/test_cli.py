@@ -68,6 +68,11 @@ def test_predict_as_a_program_writes_its_files_and_exits_with_zero(place):
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("SIMULATED. ")
     assert (place / "program" / "responses.json").exists()
+    command = [sys.executable, "-X", "importtime", *command[1:], "-q"]
+    again = subprocess.run(command, cwd=place, env=environment(place), capture_output=True, text=True, timeout=60, check=True)
+    loaded = {line.rpartition("|")[2].strip() for line in again.stderr.splitlines() if line.startswith("import time:")}
+    assert "numpy" in loaded
+    assert not loaded & {"torch", "faster_whisper", "sklearn", "pocketsphinx", "av"}  # what is kept is only read
 
 
 def test_predict_writes_the_four_files_and_says_that_they_are_simulated(place, cineglass):
@@ -174,9 +179,10 @@ def test_an_error_is_one_line_on_stderr_with_its_exit_code(cineglass, words, cod
         ("CINEGLASS_DEVICE", "mps", ["predict", "bar.mp4", "-o", "x", "--model", "model", "-q", "--no-speech"], 4, "There is no device 'mps' here"),
     ],
 )
-def test_a_setting_that_cannot_be_used_is_one_line_that_names_it(cineglass, monkeypatch, name, value, words, code, said):
+def test_a_setting_that_cannot_be_used_is_one_line_that_names_it(cineglass, tmp_path, monkeypatch, name, value, words, code, said):
     if name == "CINEGLASS_DEVICE" and sys.platform == "darwin":
         pytest.skip("this machine may have that device")
+    monkeypatch.setenv("CINEGLASS_CACHE_DIR", str(tmp_path))
     monkeypatch.setenv(name, value)
     done = cineglass(*words)
     assert (done.returncode, done.stdout) == (code, "")

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from encoder import waiting_model
 from encoder.checkpoints import from_pretrained
-from encoder.pipeline import respond, run, warnings_for
+from encoder.pipeline import label, run, warnings_for
 from experiments.intake import enter, streams
 from experiments.predict import predict
 from extractors import extract
@@ -55,7 +56,8 @@ def features_for(model, **present):
 
 def test_responses_carry_what_made_them(model):
     transcript = edit_row(no_words(ROWS, source="file a.srt"), 3, "hello")
-    responses = respond(CLIP, transcript, features_for(model), model=model, subjects=(1, 3))
+    features = features_for(model)
+    responses = label(CLIP, transcript, features, model.predict(features, (1, 3)), model=model, subjects=(1, 3))
     assert responses.values.shape == (2, ROWS, 1000)
     assert responses.weights_sha256 == model.weights_sha256
     assert responses.extractor_ids == model.frontend.extractors
@@ -98,6 +100,22 @@ def test_another_subject_of_the_same_film_takes_under_a_second_and_computes_no_s
     assert {stage.message for stage in told if stage.name in ("video", "audio")} == {"Read from the cache"}
     np.testing.assert_allclose(second.responses.subject(3), first.responses.subject(3), atol=1e-5)
     assert second.run_id != first.run_id
+
+
+def test_a_kept_prediction_loads_no_model_and_other_weights_are_a_miss(tmp_path, film, warm, monkeypatch):
+    settings, _ = warm
+    loaded = []
+    real = waiting_model.load_model
+    monkeypatch.setattr(waiting_model, "load_model", lambda files, **how: loaded.append(files.folder) or real(files, **how))
+    folders = [tiny_film_model(tmp_path / str(seed), seed=seed) for seed in (1, 2)]
+    first, again, other = (last(predict(film, recogniser="none", model=folders[k], settings=settings)).responses for k in (0, 0, 1))
+    assert loaded == folders
+    np.testing.assert_array_equal(first.values, again.values)
+    assert first.metadata() == again.metadata()
+    assert np.abs(other.values - first.values).max() > 1e-3
+    one = last(predict(film, recogniser="none", model=folders[0], subjects=(5, 1), settings=settings)).responses
+    np.testing.assert_array_equal(one.values, first.values[[3, 0]])
+    assert loaded == folders
 
 
 def test_while_the_recogniser_listens_the_other_streams_are_made_and_the_words_then_reach_the_model(tmp_path, film, film_model):

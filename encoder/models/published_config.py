@@ -1,0 +1,92 @@
+"""The configuration of the published VIBE model, apart from its layers: it says what a model takes and needs no torch.
+
+Source: reference page "VIBE", section 2B.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+STREAMS = ("audio", "text", "video")
+"""Order of the streams in the fused vector; the subject token comes last."""
+
+
+@dataclass(frozen=True)
+class PublishedVIBEConfig:
+    """Fields of a published ``config.json`` with their published defaults (reference, section 2B).
+
+    The extractor fields describe where features came from; only the three feature sizes and the pool size shape the network.
+    """
+
+    tr: float = 1.49
+    num_subjects: int = 4
+    num_rois: int = 1000
+    modality_fusion_transformer_num_layers: int = 1
+    modality_fusion_transformer_num_heads: int = 4
+    modality_fusion_transformer_dim: int = 1024
+    modality_fusion_transformer_fuse_mode: str = "concat"
+    modality_fusion_transformer_num_projection_layers: int = 1
+    predictor_transformer_num_heads: int = 8
+    predictor_transformer_num_layers: int = 3
+    text_extractor: str = "Qwen/Qwen2.5-14B"
+    text_extractor_feature_size: int = 5120
+    text_extractor_dtype: str = "float16"
+    text_extractor_num_last_hidden_states: int = 4
+    video_extractor: str = "facebook/vjepa2-vitg-fpc64-256"
+    video_extractor_feature_size: int = 1408
+    video_extractor_pool_size: int = 2
+    video_extractor_dtype: str = "bfloat16"
+    video_extractor_num_last_hidden_states: int = 3
+    video_extractor_chunk_length_seconds: float = 16
+    video_extractor_batch_size: int = 8
+    audio_extractor_last_layer_index: int = 2
+    audio_extractor_batch_size: int = 32
+    audio_extractor_feature_size: int = 1536
+
+    def __post_init__(self):
+        if self.modality_fusion_transformer_fuse_mode not in ("concat", "mean"):
+            raise ValueError(
+                "modality_fusion_transformer_fuse_mode: allowed values are 'concat' and 'mean', "
+                f"but got {self.modality_fusion_transformer_fuse_mode!r} instead."
+            )
+        for size, heads, what in (
+            (self.modality_fusion_transformer_dim, self.modality_fusion_transformer_num_heads, "fusion dimension"),
+            (self.fused_dim, self.predictor_transformer_num_heads, "fused dimension"),
+        ):
+            if heads < 1 or size % heads:
+                raise ValueError(f"The {what} ({size}) must be a multiple of its number of heads ({heads}).")
+        if self.head_dim % 2:
+            raise ValueError(f"Rotary positions need an even head size, but got {self.head_dim} instead.")
+
+    @property
+    def input_dims(self) -> dict[str, int]:
+        """Feature size per stream, in the model's order."""
+        return {
+            "audio": self.audio_extractor_feature_size,
+            "text": self.text_extractor_feature_size,
+            "video": self.video_extractor_feature_size * self.video_extractor_pool_size**2,
+        }
+
+    @property
+    def fused_dim(self) -> int:
+        """Width of the predictor: four tokens side by side, or their mean."""
+        tokens = len(STREAMS) + 1 if self.modality_fusion_transformer_fuse_mode == "concat" else 1
+        return tokens * self.modality_fusion_transformer_dim
+
+    @property
+    def head_dim(self) -> int:
+        """Channels of one attention head of the predictor."""
+        return self.fused_dim // self.predictor_transformer_num_heads
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> tuple[PublishedVIBEConfig, tuple[str, ...]]:
+        """Build from a ``config.json``; the second item lists the keys that are no field of this class and were ignored."""
+        known = {field.name for field in fields(cls)}
+        ignored = tuple(sorted(key for key in values if key not in known))
+        return cls(**{key: value for key, value in values.items() if key in known}), ignored
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields, ready for a ``config.json``."""
+        return asdict(self)
