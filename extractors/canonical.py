@@ -13,7 +13,7 @@ import av
 import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation, VideoReformatter
 
-from extractors.gate_probe import AudioTrack, Probe, VideoTrack, open_upload
+from extractors.gate_probe import AudioTrack, Probe, VideoTrack, decode, open_upload, packets
 from extractors.sound import SAMPLE_RATE, SoundLine
 from extractors.worker_process import THREADS
 
@@ -65,7 +65,7 @@ def write_canonical(upload: str, demuxer: str, found: Probe, film_path: str, sam
         if found.audio is not None:
             audio = _Audio(target, source.streams[found.audio.index], found, samples_path)
         tracks = [source.streams[track.index] for track in (found.video, found.audio) if track is not None]
-        for packet in _until_unreadable(source, tracks):
+        for packet in packets(source, tracks):
             reached = None if packet.pts is None else float(packet.pts * packet.time_base) - found.origin
             writer = video if found.video is not None and packet.stream_index == found.video.index else audio
             for out in writer.add(packet):
@@ -80,15 +80,6 @@ def write_canonical(upload: str, demuxer: str, found: Probe, film_path: str, sam
     if video is not None:
         result |= {"width": video.size[0], "height": video.size[1], "fps": float(found.video.rate_out)}
     return result
-
-
-def _until_unreadable(source, tracks: list) -> Iterator[av.Packet]:
-    try:
-        yield from source.demux(tracks)
-    except av.error.MemoryError:
-        raise
-    except av.error.FFmpegError:
-        return
 
 
 class _CopiedVideo:
@@ -152,14 +143,9 @@ class _EncodedVideo:
         self._last_time = None
 
     def add(self, packet) -> Iterator[av.Packet]:
-        try:
-            frames = packet.decode()
-        except av.error.MemoryError:
-            raise
-        except av.error.FFmpegError:
-            self.damaged += 1
-            return
-        for frame in frames:
+        frames = decode(packet)
+        self.damaged += frames is None
+        for frame in frames or ():
             yield from self._add_frames(self._prepared(frame))
 
     def _add_frames(self, frames: Iterable[av.VideoFrame]) -> Iterator[av.Packet]:
@@ -264,14 +250,9 @@ class _Audio:
         self._encoded = 0
 
     def add(self, packet) -> Iterator[av.Packet]:
-        try:
-            frames = packet.decode()
-        except av.error.MemoryError:
-            raise
-        except av.error.FFmpegError:
-            self.damaged += 1
-            frames = []
-        for frame in frames:
+        frames = decode(packet)
+        self.damaged += frames is None
+        for frame in frames or ():
             time = None if frame.time is None else frame.time - self._origin
             if not self.track.copyable:
                 for block in self._line.add(frame, time):

@@ -5,6 +5,7 @@ Every packet is looked at once without decoding; its times are believed, the hea
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -233,10 +234,10 @@ def _walk(film: av.container.InputContainer, tracks: list, limits: Limits, state
             track.codec_context.options = {"max_pixels": str(ceiling * ceiling)}
     most = int(limits.max_duration_s * max(limits.max_fps, 1000) * 2)
     earliest = None
-    for number, packet in enumerate(_packets(film, tracks)):
+    for number, packet in enumerate(packets(film, tracks)):
         walk = walks[packet.stream_index]
         if len(walk.frames) < 3 and len(walk.times) < _LOOK_PACKETS:
-            walk.frames += _decode(packet)
+            walk.frames += decode(packet) or []
         if packet.size == 0:
             continue
         ticks = packet.pts if packet.pts is not None else packet.dts
@@ -256,8 +257,8 @@ def _walk(film: av.container.InputContainer, tracks: list, limits: Limits, state
     return walks
 
 
-def _packets(film: av.container.InputContainer, tracks: list):
-    """Packets up to the first place that cannot be read."""
+def packets(film: av.container.InputContainer, tracks: list) -> Iterator[av.Packet]:
+    """Packets of the tracks up to the first place that cannot be read."""
     try:
         yield from film.demux(tracks)
     except av.error.MemoryError:
@@ -266,14 +267,14 @@ def _packets(film: av.container.InputContainer, tracks: list):
         return
 
 
-def _decode(packet) -> list:
-    """The packet's frames; none when it is damaged."""
+def decode(packet: av.Packet) -> list | None:
+    """The packet's frames; None when it is damaged."""
     try:
         return packet.decode()
     except av.error.MemoryError:
         raise
     except av.error.FFmpegError:
-        return []
+        return None
 
 
 def _nothing_decoded(what: str, walk: _Walk) -> MediaError:
