@@ -50,8 +50,8 @@ def make_card(
             "A network of the published VIBE class at small width on classical streams (motion energy, mel bands, word statistics) that need no "
             "pretrained weights. It was trained to return the responses of four simulated people, whose generative model is written down in "
             "encoder/training/simulate.py and in this card. Drive is a weighted sum of picture, sound and word features by network and parcel "
-            "centre; words are gathered over seconds; language parcels answer less when nothing is heard; drives are compressed and adapt; an HRF of the "
-            "parcel's own (peak 4 to 7 s) and AR(1) noise follow."
+            "centre; words are gathered over seconds; language parcels answer less when nothing is heard; drives are compressed and adapt; an HRF "
+            "of the parcel's own (peak 4 to 7 s) and AR(1) noise follow."
         ),
         trained_on=(
             f"{clip_minutes:.0f} minutes of generated film (drawn shots, synthetic speech, music and noise) that each simulated person watched once, "

@@ -24,6 +24,8 @@ FPS = 12
 RATE = 16000
 LENGTHS = (60, 90, 120, 180)
 """Seconds a clip may last."""
+LATERAL = ("one-sided", "things", "grey", "still")
+"""Families of the clips in which the two halves of the picture go their own ways: in most films they rise and fall together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +81,8 @@ def _pictures(rng: np.random.Generator, duration: float, *, blank: bool) -> list
         for _ in range(int(rng.poisson(2))):
             scene = flashing(scene, at=rng.uniform(0, duration), seconds=rng.uniform(0.08, 2), level=float(rng.random()))
         return [Shot(0.0, duration, "blank", scene)]
-    shots = random_shots(rng, duration, SIZE, mean_shot=float(np.exp(rng.uniform(np.log(1.2), np.log(25)))))
+    families = LATERAL if rng.random() < 0.15 else None
+    shots = random_shots(rng, duration, SIZE, mean_shot=float(np.exp(rng.uniform(np.log(1.2), np.log(25)))), families=families)
     if rng.random() < 0.2:  # blocks without picture
         level = float(rng.choice([0.0, 0.5, 0.5, rng.random()]))
         gone = _blocks(rng, duration)

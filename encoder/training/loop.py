@@ -49,8 +49,8 @@ class Recipe:
     """How to train."""
 
     steps: int
-    learning_rate: float = 1.5e-3
-    weight_decay: float = 0.02
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.1
     warm_up: int = 100
     trs_per_batch: int = 320
     crops: tuple[int, ...] = (40, 60, 80, 120, 160, 320)

@@ -21,6 +21,7 @@ Only this file reads planted weights; whoever trains or predicts receives arrays
 
 from __future__ import annotations
 
+import copy
 import zlib
 from dataclasses import dataclass
 from functools import lru_cache
@@ -209,8 +210,7 @@ class PlantedSubjects:
         parcels = len(self.atlas.labels)
         fields = smooth_fields(rng, self.atlas.centroids, 4 * len(TRUTH_NAMES), length_mm=30.0).reshape(parcels, 4, -1).transpose(1, 0, 2)
         size = np.sqrt(np.square(self._shared).mean(1, keepdims=True))
-        used = np.abs(self._shared) > 0
-        remix = REMIX * fields * size * used.any(1, keepdims=True)
+        remix = REMIX * fields * size * (self._shared != 0)  # a private accent on what a parcel follows, never a sense of its own
         family_gain = np.exp(0.15 * rng.standard_normal((4, len(FAMILIES))))
         self._family_of = family_indices()
         self._weights = (self._shared[None] + remix) * family_gain[:, None, self._family_of]
@@ -224,14 +224,14 @@ class PlantedSubjects:
         """The same subjects with scales taken from the truth features [T, features] of the reference clips."""
         rows = np.concatenate(clips).astype(np.float64)
         feature_sd = np.maximum(np.sqrt(np.square(rows).mean(0)), 1e-6)
-        blank = np.zeros((4, len(self.atlas.labels)))
-        subjects = PlantedSubjects(seed=self.seed, atlas=self.atlas, scales=Scales(feature_sd, blank + 1, blank, blank + 1))
-        drives = np.concatenate([subjects._drive(clip) for clip in clips], axis=1)
-        scales = Scales(feature_sd, np.maximum(drives.std(1), 1e-9), blank, blank + 1)
-        subjects = PlantedSubjects(seed=self.seed, atlas=self.atlas, scales=scales)
-        signals = np.concatenate([subjects._bold(clip) for clip in clips], axis=1)
-        scales = Scales(feature_sd, scales.drive_sd, signals.mean(1), np.maximum(signals.std(1), 1e-9))
-        return PlantedSubjects(seed=self.seed, atlas=self.atlas, scales=scales)
+        nothing = np.zeros((len(SUBJECTS), len(self.atlas.labels)))
+        fitted = copy.copy(self)
+        fitted.scales = Scales(feature_sd, nothing + 1, nothing, nothing + 1)
+        drives = np.concatenate([fitted._drive(clip) for clip in clips], axis=1)
+        fitted.scales = Scales(feature_sd, np.maximum(drives.std(1), 1e-9), nothing, nothing + 1)
+        signals = np.concatenate([fitted._bold(clip) for clip in clips], axis=1)
+        fitted.scales = Scales(feature_sd, fitted.scales.drive_sd, signals.mean(1), np.maximum(signals.std(1), 1e-9))
+        return fitted
 
     def signal(self, truth: np.ndarray) -> np.ndarray:
         """Noise-free responses in z, float32 [4, T, 1000], to truth features [T, features]; before the film there was rest."""
@@ -314,7 +314,7 @@ def _plan(rng: np.random.Generator, atlas: Atlas) -> tuple[np.ndarray, ...]:
     eccentric = np.clip((y + 102) / 45, 0, 1)
     lateral = np.clip((np.abs(x) - 22) / 20, 0, 1)
     ventral = 1 / (1 + np.exp((z + 4) / 4))
-    both = 0.08 + 0.35 * np.maximum(lateral, np.clip((y + 75) / 30, 0, 1) * ventral)
+    both = 0.05 + 0.25 * np.maximum(lateral, np.clip((y + 75) / 30, 0, 1) * ventral)
     for field in FIELDS:
         side, height, distance = field.split()
         opposite = left == (side == "right")
@@ -327,10 +327,10 @@ def _plan(rng: np.random.Generator, atlas: Atlas) -> tuple[np.ndarray, ...]:
         dorsal = atlas.mask("DorsAttn")
         weights[f"flow energy, {field}"] += dorsal * np.where(opposite, 0.45, 0.25)
         weights[f"motion energy, {side} {distance}"] += dorsal * np.where(opposite, 0.35, 0.2)
-    add(visual, ["luminance step"], 0.9 * (1 - lateral))
-    add(visual, ["picture cut"], 0.35)
-    add(visual, ["colourfulness"], 0.8 * ventral + 0.1)
-    add(visual, ["luminance"], 0.25 * (1 - eccentric) * (1 - lateral))
+    add(visual, ["luminance step"], 0.7 * (1 - lateral))
+    add(visual, ["picture cut"], 0.25)
+    add(visual, ["colourfulness"], 0.6 * ventral)
+    add(visual, ["luminance"], 0.15 * (1 - eccentric) * (1 - lateral))
     add(visual, ["looming"], 0.25 * lateral)
     ceiling[visual] = (0.62 - 0.12 * eccentric + 0.05 * wave[:, 30])[visual]
     peak[visual] -= 0.2
@@ -374,8 +374,8 @@ def _plan(rng: np.random.Generator, atlas: Atlas) -> tuple[np.ndarray, ...]:
     for group, window in zip(mirrored, (3.0, 5.0), strict=True):
         language[group], windows[group] = 0.55, window
     speaks = language > 0
-    for name in weights:  # language parcels leave what their network would have given them
-        weights[name][speaks] *= 0.25
+    for name in weights:  # language parcels do not follow the rule of the network they lie in
+        weights[name][speaks] = 0.0
     add(speaks, ["words", "content words", "syllables", "speech cover"], 1.1)
     add(speaks, ["surprisal", "rarity"], 0.5)
     add(speaks, ["phrase beginnings", "words new within 30 s"], 0.3)
