@@ -30,7 +30,7 @@ $(VENV)/dev.installed: requirements-dev.txt requirements.txt | $(VENV)/bin/pytho
 	@touch $@ $(VENV)/app.installed
 
 # The constant part of what the player draws (assets/player/atlas.json), from the committed atlas and nilearn's outlines.
-assets: $(VENV)/app.installed
+assets: $(VENV)/dev.installed
 	$(BIN)/python -m viz.player_assets
 
 # The embedded model from nothing: generated clips, planted responses, training, recovery figures, card. Needs espeak-ng.

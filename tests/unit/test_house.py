@@ -14,8 +14,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("extractors", "encoder", "analysis", "viz", "experiments", "ui")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-MAKERS = ("encoder/training/", "experiments/natural_", "experiments/train.py", "experiments/recovery.py")
-"""What makes the model; it may need what only ``requirements-dev.txt`` installs."""
+MAKERS = ("encoder/training/", "experiments/natural_", "experiments/train.py", "experiments/recovery.py", "viz/player_assets.py")
+"""What makes the model and the player's drawings; it may need what only ``requirements-dev.txt`` installs."""
 DOORS = (ROOT / "app.py", ROOT / "cli.py", ROOT / "settings.py")
 
 
