@@ -12,6 +12,7 @@ app: $(VENV)/app.installed
 
 test: $(VENV)/dev.installed lint
 	@tests/find_browser.sh >/dev/null || [ -z "$$CI" ]
+	@tests/find_espeak.sh >/dev/null || [ -z "$$CI" ]
 	CINEGLASS_BROWSER="$$(tests/find_browser.sh 2>/dev/null)" $(BIN)/python -m pytest -n $(WORKERS)
 
 lint: $(VENV)/dev.installed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes.util
 import subprocess
 import sys
 
@@ -17,7 +16,7 @@ from extractors.transcript import Word
 from settings import ROOT
 
 RATE = 16000
-spoken_aloud = pytest.mark.skipif(ctypes.util.find_library("espeak-ng") is None, reason="espeak-ng is not installed; make model needs it")
+spoken_aloud = pytest.mark.espeak
 
 
 def rng(seed: int = 0) -> np.random.Generator:
