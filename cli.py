@@ -96,8 +96,8 @@ def predict(
         from experiments.predict import predict as job
         from experiments.results import save_result
 
-        _must_be_folder(out)
         _must_be_there(clip, transcript)
+        _must_be_folder(out)
         listener = _recogniser(recogniser, no_speech, transcript)
         result = _show(
             job(clip, transcript=transcript, recogniser=listener, subjects=chosen, model=model, allow_short=allow_short), quiet=quiet
@@ -357,7 +357,7 @@ def main() -> NoReturn:
     except typer.BadParameter.__base__ as error:  # every usage error, whichever library typer took it from
         command = f"{error.ctx.command_path} --help" if error.ctx is not None else "--help"
         if message := " ".join(error.format_message().split()):
-            print(f"{message} See {command}.", file=sys.stderr)
+            print(f"{message}{'' if message[-1] in '.!?' else '.'} See {command}.", file=sys.stderr)
         code = USAGE
     except typer.Abort:
         code = INTERRUPTED

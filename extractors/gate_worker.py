@@ -20,6 +20,7 @@ from extractors.canonical import write_canonical
 from extractors.errors import CineglassError, MediaError
 from extractors.gate_limits import Limits
 from extractors.gate_probe import probe
+from extractors.grid import n_trs
 from extractors.worker_process import broken, disk_full, limit_this_process, out_of_memory, read_job
 
 _SAY_EVERY_S = 0.25
@@ -65,7 +66,7 @@ def _admit(job: dict) -> dict:
     found = probe(job["upload"], job["demuxer"], Limits(**job["limits"]), box)
     doing = "Copying the film"
     if found.video is not None and found.video.reasons:
-        doing = "Converting the film"
+        doing = f"Converting the film ({found.duration:.0f} s, {n_trs(found.duration)} TRs)"
         found.notices.append(f"The picture was converted, because {_listed(found.video.reasons)}.")
     said = 0.0
 

@@ -66,7 +66,7 @@ def serving(folder: Path, *, predict: Callable[..., Iterator[Any]] | None = None
     Gradio reads its upload folder from the environment again and again, so only one page at a time can take uploads in one process.
     """
     before = os.environ.get("GRADIO_TEMP_DIR")
-    settings = Settings(cache_dir=folder, port=free_port(), host="127.0.0.1", **changes)
+    settings = Settings(**{"cache_dir": folder, "port": free_port(), "host": "127.0.0.1"} | changes)
     demo = build_demo(settings, predict=predict)
     demo.launch(**launch_arguments(demo, settings), prevent_thread_lock=True, quiet=True)
     try:

@@ -12,7 +12,7 @@ GROUPS = (
         (
             ("responses.npy", "float32 [subjects, TRs, 1000], z"),
             ("responses.json", "labels, units and where every number comes from"),
-            ("networks.tsv", "seven networks per subject and TR"),
+            ("networks.tsv", "seven networks and four groups, per subject and TR"),
         ),
     ),
     (
@@ -32,6 +32,8 @@ GROUPS = (
         ),
     ),
 )
+
+SIMULATED = "SIMULATED: predictions for four simulated subjects, not for measured people. responses.json, networks.tsv and the figures say so too."
 
 
 def data_tab(value: dict[str, Any]) -> Panel:
@@ -54,5 +56,4 @@ def files_value(place: str, *, simulated: bool, film: str | None = None) -> dict
     groups = [{"title": title, "files": [{"name": name, "note": note, "href": f"{place}/{name}"} for name, note in files]} for title, files in GROUPS]
     if film:
         groups.append({"title": "The clip", "files": [{"name": film, "note": "as it was played and analysed", "href": f"{place}/{film}"}]})
-    mark = "SIMULATED: these are predictions for four simulated subjects, not for measured people. Every file says so." if simulated else ""
-    return {"groups": groups, "mark": mark}
+    return {"groups": groups, "mark": SIMULATED if simulated else ""}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +35,12 @@ POLL_S = 0.2
 """Seconds between two looks at a job."""
 
 FEW_VALID_TRS = 30
+
+GIVEN = "given"
+"""Choice of words: those from the visitor's file or hand."""
+
+NO_WORDS: dict[str, Any] = {"transcript": None, "given": False, "words_file": ""}
+"""Changes of a visit that has no words of its own any more."""
 
 
 @dataclass(frozen=True)
@@ -94,10 +101,11 @@ class Handlers:
         job = self.runs.of(request.session_hash)
         if job is not None:
             self.looking_elsewhere.add(job.id)
-        visit = visit.but(upload="", example=shown.example, name=shown.title, n_trs=shown.n_trs, transcript=None, shown=shown.transcript)
+        visit = visit.but(upload="", example=shown.example, name=shown.title, n_trs=shown.n_trs, shown=shown.transcript, **NO_WORDS)
         parts = self.parts
         changes = self._show(shown) | {
             parts.visit: visit,
+            parts.run.recogniser: self._choice(visit),
             parts.stimulus.clip: {},
             parts.stimulus.transcript_note: {"lines": []},
             parts.stimulus.no_transcript: gr.update(visible=False),
@@ -121,9 +129,7 @@ class Handlers:
 
         parts = self.parts
         name = display_name(name)
-        target = visit.but(upload="", example="", n_trs=0, transcript=None)
-        waiting = {parts.visit: target, parts.run.run: gr.update(interactive=False)}
-        yield waiting | {parts.stimulus.clip: {"name": name, "busy": "Looking at the file", "fraction": 0.0}}
+        yield {parts.run.run: gr.update(interactive=False), parts.stimulus.clip: {"name": name, "busy": "Looking at the file", "fraction": 0.0}}
         token = ""
         job = None
         try:
@@ -141,7 +147,11 @@ class Handlers:
         except Exception as error:
             error = in_plain_words(error)
             self.shelf.drop_upload(token)
-            yield {parts.stimulus.clip: stimulus.clip_error(error.message, error.hint)}
+            runnable = bool(visit.upload or visit.example)
+            yield {
+                parts.stimulus.clip: stimulus.clip_error(error.message, error.hint, still=visit.name if runnable else ""),
+                parts.run.run: gr.update(interactive=runnable),
+            }
             return
         finally:
             if job is not None and not job.over:
@@ -156,9 +166,11 @@ class Handlers:
         card = stimulus.clip_value(
             name=name, duration=clip.duration, n_trs=clip.n_trs, has_video=clip.has_video, has_audio=clip.has_audio, notices=notices
         )
-        visit = target.but(upload=token, name=name, n_trs=clip.n_trs, uploads=(*visit.uploads, token), clips=(*visit.clips, clip))
+        uploads, clips = (*visit.uploads, token), (*visit.clips, clip)
+        visit = visit.but(upload=token, example="", name=name, n_trs=clip.n_trs, uploads=uploads, clips=clips, **NO_WORDS)
         ready = {
             parts.visit: visit,
+            parts.run.recogniser: self._choice(visit),
             parts.stimulus.clip: card,
             parts.stimulus.gallery: gr.update(value=self._gallery(None)),
             parts.stimulus.delete: gr.update(visible=True),
@@ -183,17 +195,16 @@ class Handlers:
             return {section.transcript_note: _line("Choose a clip first: a transcript needs its length.", warn=True)}
         try:
             file = self.shelf.uploaded(str(getattr(event, "path", "")))
-            transcript = read_transcript(file, visit.n_trs, name=display_name(str(getattr(event, "name", ""))))
+            name = display_name(str(getattr(event, "name", "")))
+            transcript = read_transcript(file, visit.n_trs, name=name)
         except Exception as error:
             error = in_plain_words(error)
             return {section.transcript_note: {"lines": [{"text": error.message, "warn": True}, {"text": error.hint}]}}
-        lines = [{"text": f"The next run takes these words. {words.about(transcript)}"}]
-        if transcript.timing == "spread":
-            lines = [{"text": f"The next run takes these {transcript.n_words} words from {transcript.source} and aligns them with the sound."}]
-        lines += [{"text": notice, "warn": True} for notice in transcript.notices]
+        visit = visit.but(transcript=transcript, given=True, words_file=name)
         return {
-            self.parts.visit: visit.but(transcript=transcript),
-            section.transcript_note: {"lines": lines},
+            self.parts.visit: visit,
+            self.parts.run.recogniser: self._choice(visit),
+            section.transcript_note: _file_note(visit),
             section.no_transcript: gr.update(visible=True),
             self.parts.words.table: words.table_value(transcript),
             self.parts.words.note: words.note_value(transcript),
@@ -231,9 +242,26 @@ class Handlers:
 
     def choose_recogniser(self, visit: Visit, event: gr.EventData) -> dict[Any, Any]:
         """Remember who is to listen."""
-        offered = {key for _, key in self.parts.run.recogniser.value["options"]}
+        offered = {key for _, key in self._choice(visit)["options"]}
         key = getattr(event, "key", "")
-        return {self.parts.visit: visit.but(recogniser=key) if key in offered else visit}
+        if key not in offered:
+            return {self.parts.visit: visit}
+        visit = visit.but(given=True) if key == GIVEN else visit.but(given=False, recogniser=key)
+        changes: dict[Any, Any] = {self.parts.visit: visit}
+        if visit.words_file:
+            changes[self.parts.stimulus.transcript_note] = _file_note(visit)
+        if visit.transcript is not None:
+            changes[self.parts.words.note] = words.note_value(visit.transcript, pending=visit.transcript is not visit.shown, taken=visit.given)
+        return changes
+
+    def _choice(self, visit: Visit) -> dict[str, Any]:
+        """Where the words of the next run may come from, and where they will."""
+        first = self.parts.run.recogniser.value
+        options = [*first["options"]]
+        if visit.transcript is not None:
+            options.append(("Edited words" if visit.transcript.edited else "From the file", GIVEN))
+        # the stamp makes every value a new one: what the visitor clicked meanwhile is drawn over
+        return {**first, "options": options, "chosen": GIVEN if visit.given else visit.recogniser or first["chosen"], "stamp": secrets.token_hex(4)}
 
     async def run_clip(self, visit: Visit, request: gr.Request) -> AsyncIterator[dict[Any, Any]]:
         """Run the clip, telling every stage; the last result stays until a new one is there."""
@@ -282,7 +310,8 @@ class Handlers:
                 film, name = self.shelf.upload(visit.upload), visit.name
             else:
                 film, name = of_example(visit.example).film, visit.name
-            stages = self.predict(film, transcript=visit.transcript, recogniser=visit.recogniser or None, settings=self.settings, name=name)
+            given = visit.transcript if visit.given else None
+            stages = self.predict(film, transcript=given, recogniser=visit.recogniser or None, settings=self.settings, name=name)
             result = yield from passing_on(stages)
             token, folder = self.shelf.new_run()
             save_result(result, folder, film=True)
@@ -293,16 +322,24 @@ class Handlers:
     def _finish(self, job: Job, visit: Visit) -> dict[Any, Any]:
         finished = job.result
         shown = of_run(finished.token, finished.result, title=visit.name)
-        visit = visit.but(
-            shown=shown.transcript,
-            transcript=None if visit.transcript is None else shown.transcript,  # as it was used: pasted text is aligned by now
-            runs=(*visit.runs, finished.token),
+        visit = visit.but(shown=shown.transcript, runs=(*visit.runs, finished.token))
+        section = self.parts.stimulus
+        changes: dict[Any, Any] = {}
+        if visit.given:
+            visit = visit.but(transcript=shown.transcript)  # as it was used: pasted text is aligned by now
+        else:
+            visit = visit.but(**NO_WORDS)
+            changes = {section.transcript_note: {"lines": []}, section.no_transcript: gr.update(visible=False)}
+        return (
+            self._show(shown)
+            | changes
+            | {
+                self.parts.visit: visit,
+                self.parts.run.recogniser: self._choice(visit),
+                self.parts.run.status: run.of_job(job, 0),
+                self.parts.stimulus.delete: gr.update(visible=True),
+            }
         )
-        return self._show(shown) | {
-            self.parts.visit: visit,
-            self.parts.run.status: run.of_job(job, 0),
-            self.parts.stimulus.delete: gr.update(visible=True),
-        }
 
     def stop_run(self, request: gr.Request) -> dict[Any, Any]:
         """Stop the visitor's run; does its own reset, because the cancelled event can no longer speak."""
@@ -338,8 +375,10 @@ class Handlers:
             return {part.table: words.table_value(before), part.note: _line(f"{error.message} {error.hint}", warn=True)}
         if after is before:
             return {self.parts.visit: visit}
+        visit = visit.but(transcript=after, given=True)
         return {
-            self.parts.visit: visit.but(transcript=after),
+            self.parts.visit: visit,
+            self.parts.run.recogniser: self._choice(visit),
             part.note: words.note_value(after, pending=True),
             part.undo: gr.update(visible=True),
         }
@@ -347,8 +386,10 @@ class Handlers:
     def undo_words(self, visit: Visit) -> dict[Any, Any]:
         """Back to the words of the result in the player."""
         part = self.parts.words
+        visit = visit.but(**NO_WORDS)
         return {
-            self.parts.visit: visit.but(transcript=None),
+            self.parts.visit: visit,
+            self.parts.run.recogniser: self._choice(visit),
             part.table: words.table_value(visit.shown),
             part.note: words.note_value(visit.shown),
             part.undo: gr.update(visible=False),
@@ -373,6 +414,19 @@ class Handlers:
         return {**self.parts.stimulus.gallery.value, "chosen": chosen}
 
 
+def _file_note(visit: Visit) -> dict[str, Any]:
+    """What stands under the transcript file: whether the next run takes it, and what it holds."""
+    transcript = visit.transcript
+    if transcript is None:
+        return {"lines": []}
+    if not visit.given:
+        return _line(f"The next run leaves {visit.words_file} out; it stays here for another.")
+    lines = [{"text": f"The next run takes these words. {words.about(transcript)}"}]
+    if transcript.timing == "spread":
+        lines = [{"text": f"The next run takes these {transcript.n_words} words from {transcript.source} and aligns them with the sound."}]
+    return {"lines": lines + [{"text": notice, "warn": True} for notice in transcript.notices]}
+
+
 def _line(text: str, *, warn: bool = False) -> dict[str, Any]:
     return {"lines": [{"text": text, "warn": warn}]}
 
@@ -393,6 +447,7 @@ def wire(demo: gr.Blocks, handlers: Handlers) -> None:
         section.delete,
         section.transcript_note,
         section.no_transcript,
+        running.recogniser,
         running.run,
         running.stop,
         running.status,

@@ -51,7 +51,14 @@ def routes(shelf: Shelf) -> list[Route | Mount]:
     async def of_example(request: Request) -> Response:
         return await _answer(lambda: example_folder(request.path_params["id"]), request.path_params["file"], shelf)
 
+    started = secrets.token_hex(8)
+
+    async def server(_: Request) -> Response:
+        """Which start of the server answers: visits do not outlive it, so a page asks from time to time."""
+        return PlainTextResponse(started, headers=SAFE | {"Cache-Control": "no-store"})
+
     return [
+        Route("/cineglass/server", server, methods=["GET"]),
         Route("/cineglass/runs/{id}/{file}", of_run, methods=["GET", "HEAD"]),
         Route("/cineglass/examples/{id}/{file}", of_example, methods=["GET", "HEAD"]),
         Mount("/cineglass/assets/page", StaticFiles(directory=ASSETS / "page")),

@@ -40,7 +40,11 @@ class Visit:
     recogniser : str
         Who listens for words; "" for the setting's.
     transcript : Transcript or None
-        Words given by file or edited by hand for the next run; None lets the recogniser find them.
+        Words given by file or edited by hand; None when there are none but the recogniser's.
+    given : bool
+        Whether the next run takes ``transcript``; the visitor can choose another source meanwhile.
+    words_file : str
+        Name of the file that ``transcript`` came from; "" for edits.
     shown : Transcript or None
         Words of the result in the player, as it was made.
     uploads, runs, clips : tuple
@@ -53,6 +57,8 @@ class Visit:
     n_trs: int = 0
     recogniser: str = ""
     transcript: Transcript | None = None
+    given: bool = False
+    words_file: str = ""
     shown: Transcript | None = None
     uploads: tuple[str, ...] = ()
     runs: tuple[str, ...] = ()

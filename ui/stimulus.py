@@ -76,6 +76,6 @@ def clip_value(*, name: str, duration: float, n_trs: int, has_video: bool, has_a
     return {"name": name, "duration": duration, "n_trs": n_trs, "tracks": tracks, "notices": list(notices)}
 
 
-def clip_error(message: str, hint: str) -> dict[str, Any]:
-    """What the clip card shows of a file that may not."""
-    return {"error": {"message": message, "hint": hint}}
+def clip_error(message: str, hint: str, *, still: str = "") -> dict[str, Any]:
+    """What the clip card shows of a file that may not; ``still`` names the clip that Run goes on to take."""
+    return {"error": {"message": message, "hint": hint}, "still": still}

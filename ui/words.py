@@ -36,13 +36,17 @@ def table_value(transcript: Transcript | None, *, editable: bool = True) -> dict
     return {"rows": rows, "editable": editable, "stamp": secrets.token_hex(4)}
 
 
-def note_value(transcript: Transcript | None, *, pending: bool = False) -> dict[str, Any]:
+def note_value(transcript: Transcript | None, *, pending: bool = False, taken: bool = True) -> dict[str, Any]:
     """What stands above the table: who found the words, how far to trust them, whether a person changed them."""
     if transcript is None:
         return {"lines": [{"text": "No words yet."}]}
     lines = [{"text": about(transcript)}]
     if transcript.edited:
-        tail = " Press Run to predict with the changed words; picture and sound are not computed again." if pending else ""
+        tail = ""
+        if pending and taken:
+            tail = " Press Run to predict with the changed words; picture and sound are not computed again."
+        elif not taken:
+            tail = " The next run does not take these words: another source is chosen beside Run."
         lines.append({"text": f"Edited by hand.{tail}", "warn": True})
     elif transcript.text_per_tr:
         lines.append({"text": "Click into a row to change its words, then press Run."})
@@ -55,6 +59,8 @@ def about(transcript: Transcript) -> str:
     if transcript.source == "none":
         return "This result was made without words."
     count = len(transcript.words)
+    if not count:
+        return "There are no words in this clip." if transcript.timing == "given" else f"No words found by {transcript.source}."
     language = f", language {transcript.language}" if transcript.language else ""
     times = {
         "recognised": "times from the recogniser",
@@ -63,8 +69,7 @@ def about(transcript: Transcript) -> str:
         "spread": "times spread evenly, because the text had none",
         "none": "no times",
     }[transcript.timing]
-    found = f"{count} word{'s' if count != 1 else ''}" if count else "No words found"
-    return f"{found}: {transcript.source}{language}, {times}."
+    return f"{count} word{'s' if count != 1 else ''}: {transcript.source}{language}, {times}."
 
 
 def _clock(seconds: float) -> str:

@@ -144,11 +144,11 @@ def transcript_note(transcript: Transcript | None) -> str:
         return "Run without words."
     timing = {
         "recognised": f"Recognised by {transcript.source}; expect errors.",
-        "given": f"Words and times from {transcript.source}.",
+        "given": f"Words and times from {transcript.source}." if transcript.words else "",
         "aligned": f"Words from {transcript.source}, aligned to the sound.",
         "spread": f"Words from {transcript.source}, spread evenly: their times are a guess.",
     }.get(transcript.timing, f"Words from {transcript.source}.")
-    return timing + (" Edited by hand." if transcript.edited else "")
+    return f"{timing}{' Edited by hand.' if transcript.edited else ''}".strip()
 
 
 def _subject_id(label: str) -> str:

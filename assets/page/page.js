@@ -64,7 +64,10 @@
           const words = make("span", "cp-example-words");
           words.append(make("strong", "", example.title), make("span", "cp-caption", example.caption));
           card.append(picture, words, make("span", "cp-num cp-length", clock(example.duration)));
-          card.addEventListener("click", () => trigger("pick", { id: example.id }));
+          card.addEventListener("click", () => {
+            trigger("pick", { id: example.id });
+            toPlayer();
+          });
           cards.set(example.id, card);
           root.append(card);
         }
@@ -78,7 +81,16 @@
       return (value) => {
         root.hidden = !value.name && !value.error;
         if (value.error) {
-          fill(root, [problem(value.error)]);
+          fill(root, [problem(value.error), value.still ? make("span", "cp-note cp-still", `Run still takes ${value.still}.`) : null]);
+          return;
+        }
+        if (value.busy) {
+          const percent = Math.round(100 * (value.fraction || 0));
+          const bar = make("div", "cp-bar");
+          const filled = make("div", "cp-bar-fill");
+          filled.style.width = `${percent}%`;
+          bar.append(filled);
+          fill(root, [make("strong", "", value.name), make("span", "cp-num cp-busy-line", `${value.busy} · ${percent} %`), bar]);
           return;
         }
         const facts = value.n_trs
@@ -139,7 +151,10 @@
       const rows = new Map();
       root.append(head, bar, list);
       let headKey = "";
+      let before = "";
       return (value) => {
+        if (before === "working" && value.state === "done" && onScreen(root)) toPlayer();
+        before = value.state;
         root.dataset.state = value.state;
         root.hidden = value.state === "empty";
         document.documentElement.dataset.cineglass = value.state; // the player is greyed while its result is not the one asked for
@@ -421,6 +436,59 @@
       };
     },
   };
+
+  // On a narrow screen the player is far above what starts it.
+  function toPlayer() {
+    const player = document.getElementById("cp-right");
+    if (!player || !window.matchMedia("(max-width: 900px)").matches) return;
+    const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+    player.scrollIntoView({ block: "start", behavior: still ? "auto" : "smooth" });
+  }
+
+  function onScreen(node) {
+    const box = node.getBoundingClientRect();
+    return box.bottom > 0 && box.top < window.innerHeight;
+  }
+
+  // A visit does not outlive the server: after a new start the page says so, and its controls would act on nothing.
+  const LOOK_MS = 8000;
+  const AGAIN_MS = 2000;
+  const banner = make("div", "cp-banner");
+  banner.setAttribute("role", "alert");
+  let started = "";
+  let missed = 0;
+
+  function say(text, reload) {
+    if (banner.dataset.text !== text) {
+      banner.dataset.text = text;
+      const button = make("button", "cp-button", "Reload the page");
+      button.type = "button";
+      button.addEventListener("click", () => window.location.reload());
+      fill(banner, text ? [make("p", "", text), reload ? button : null] : []);
+    }
+    if (!text) banner.remove();
+    else if (!banner.isConnected) (document.querySelector(".gradio-container") || document.body).prepend(banner);
+  }
+
+  async function look() {
+    let answer = "";
+    try {
+      const response = await fetch("cineglass/server", { cache: "no-store" });
+      if (response.ok) answer = await response.text();
+    } catch {
+      // said below
+    }
+    if (answer && started && answer !== started) {
+      say("The server was started again and no longer knows this visit: its clips, edits and runs are gone from here. What you see stays until you reload.", true);
+      for (const id of ["cp-left", "cp-words", "cp-words-undo"]) document.getElementById(id)?.setAttribute("inert", "");
+      return;
+    }
+    missed = answer ? 0 : missed + 1;
+    started = started || answer;
+    say(missed > 1 ? "The server does not answer. What you see stays; nothing can be run until it is back." : "", false);
+    setTimeout(look, missed ? AGAIN_MS : LOOK_MS);
+  }
+  look();
 
   function problem(value) {
     const box = make("div", "cp-problem");

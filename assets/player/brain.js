@@ -298,9 +298,9 @@ class Brain {
     context.textBaseline = "middle";
     const text = "no prediction here";
     const half = context.measureText(text).width / 2 + 10;
-    const y = (this.height - FOOT_PX) / 2;
+    const y = (this.height - FOOT_PX) / 2 - 9; // above the letters of the lower row
     context.fillStyle = this.theme.surface;
-    context.fillRect(middle - half, y - 14, half * 2, 28);
+    context.fillRect(middle - half, y - 11, half * 2, 22);
     context.fillStyle = this.theme.text;
     context.fillText(text, middle, y);
     context.restore();

@@ -244,7 +244,8 @@ class Curves {
         context.fillRect(right + 19, label.y - 1, 3.5, 2);
       }
       context.fillStyle = this.theme.text;
-      const name = (this.narrow ? label.curve.short : label.curve.label) + (label.side ? ` ${label.side}` : "");
+      const told = this.narrow ? label.curve.short : label.curve.label;
+      const name = label.side && !told.endsWith("(left)") ? `${told} ${label.side}` : told;
       context.fillText(name, right + 26, label.y);
     }
     this.labels = labels.map(({ curve, side, y }) => ({ id: side ? `${curve.id}-${side}` : curve.id, y }));

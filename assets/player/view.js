@@ -170,7 +170,7 @@ function buildView(host) {
   part.rangeAuto = h("button", { type: "button", class: "cg-link", text: "auto: 98th percentile", title: "98th percentile of |z| over the valid rows, never below the model's floor" });
   part.lag = segments("BOLD delay", [
     { id: "0", label: "with BOLD delay", title: "The response measured at the film's time; it answers to the film about 5 s before" },
-    { id: "1", label: "shifted back 5 s", title: "The response 5 s later, placed beside the moment that caused it" },
+    { id: "1", label: "shifted back 5\u00a0s", title: "The response 5 s later, placed beside the moment that caused it" },
   ], (id) => part.onLag(id === "1"));
   part.map = h("select", { "aria-label": "Colour map" }, h("option", { value: "auto", text: "blue to red" }), h("option", { value: "classic", text: "classic cold/hot" }));
   const field = (label, ...parts) => h("div", { class: "cg-field" }, h("span", { class: "cg-label", text: label }), h("div", { class: "cg-controls" }, ...parts));

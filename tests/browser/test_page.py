@@ -204,6 +204,20 @@ def test_a_failure_keeps_the_last_result_greyed_and_says_what_to_do(visit, pace)
     assert not page.locator(".cp-problem").is_visible()
 
 
+def test_a_server_that_was_started_again_is_said_and_the_controls_rest(open_page, tmp_path):
+    with serving(tmp_path / "first", predict=Pace().predict) as (url, _):
+        page = open_page(url, allowed=("Failed to load resource", "ERR_"))
+        landed(page)
+        port = int(url.rsplit(":", 1)[1])
+    with serving(tmp_path / "second", predict=Pace().predict, port=port):
+        page.wait_for_selector(".cp-banner:has-text('was started again')", timeout=25_000)
+        assert page.evaluate("document.querySelector('#cp-left').inert")
+        page.get_by_role("button", name="Reload the page").click()
+        landed(page)
+        assert not page.locator(".cp-banner").is_visible()
+        assert not page.evaluate("document.querySelector('#cp-left').inert")
+
+
 def test_a_double_click_makes_one_job(visit, pace):
     pace.go.clear()
     page = visit()
@@ -262,7 +276,7 @@ def test_two_visitors_with_the_same_film_get_results_of_their_own(visit, pace, f
 # stimulus and words -----------------------------------------------------------------------------------------------------------------
 
 
-def test_a_file_that_is_no_film_is_named_at_once_and_the_result_stays(visit, tmp_path):
+def test_a_file_that_is_no_film_is_named_at_once_and_what_was_there_stays_and_runs(visit, pace, tmp_path):
     wrong = tmp_path / "notes.mp4"
     wrong.write_text("only words " * 100)
     page = visit()
@@ -273,8 +287,11 @@ def test_a_file_that_is_no_film_is_named_at_once_and_the_result_stays(visit, tmp
     assert str(tmp_path) not in text
     assert "Traceback" not in text
     assert len(text.split("\n\n")) == 2  # what is wrong, and what to do
-    assert page.locator("#cp-run").is_disabled()
     assert (shown(page)["run"], shown(page)["state"]) == (before, "done")
+    assert page.locator(".cp-still").inner_text() == f"Run still takes {list_examples()[0].title}."
+    page.click("#cp-run")
+    wait_status(page, "done")
+    assert pace.films[-1].endswith(f"{list_examples()[0].id}/clip.mp4")
 
 
 def test_a_transcript_file_is_used_by_the_next_run(visit, pace, film, tmp_path):
@@ -303,6 +320,48 @@ def test_an_edited_row_is_kept_marked_and_used(visit, pace):
     assert pace.transcripts[-1].edited
     assert pace.transcripts[-1].text_per_tr[4] == "lighthouse"
     assert pace.films[-1].endswith("clip.mp4")
+
+
+def test_edited_words_are_a_choice_beside_the_others_and_the_choice_is_what_runs(visit, pace):
+    page = visit()
+    page.locator(".cp-example", has_text=list_examples()[1].title).click()
+    page.wait_for_function(f"{STATE}.run === 'cineglass/examples/{list_examples()[1].id}'")
+    page.get_by_role("tab", name="Edit the words").click()
+    edit_row(page, 4, "lighthouse")
+    page.wait_for_selector("#cp-recogniser label:has(:checked):has-text('Edited words')")
+    page.get_by_label("No words").check()
+    page.wait_for_selector(":text('The next run does not take these words')")
+    page.get_by_label("Edited words").check()
+    page.wait_for_selector(":text('Press Run to predict with the changed words')")
+    page.get_by_label("No words").check()
+    page.wait_for_selector(":text('The next run does not take these words')")
+    page.click("#cp-run")
+    wait_status(page, "done")
+    assert pace.transcripts[-1] is None
+    page.wait_for_selector("#cp-recogniser label:has-text('Edited words')", state="detached")
+    assert page.locator("#cp-recogniser label:has(:checked)").inner_text() == "No words"
+
+
+def test_on_a_phone_a_finished_run_is_scrolled_to(visit, pace):
+    page = visit(width=360, height=740)
+    page.locator("#cp-run").scroll_into_view_if_needed()
+    assert page.evaluate("document.querySelector('#cp-right').getBoundingClientRect().bottom") < 740
+    page.click("#cp-run")
+    wait_status(page, "done")
+    page.wait_for_function("Math.abs(document.querySelector('#cp-right').getBoundingClientRect().top) < 100")
+
+
+def test_a_film_that_is_being_converted_says_how_far_and_how_long_it_is(visit, tmp_path):
+    page = visit()
+    page.evaluate(
+        "window.__said = []; new MutationObserver(() => window.__said.push(document.querySelector('#cp-clip').innerText))"
+        ".observe(document.querySelector('#cp-clip'), {childList: true, subtree: true})"
+    )
+    film = write_film(tmp_path / "old.mp4", seconds=SHORT_S, size=(640, 360), codec="mpeg4")
+    page.set_input_files("#cp-upload input[type=file]", film)
+    page.wait_for_selector(f".cp-clip:has-text('{SHORT_S:.1f} s')")
+    said = " ".join(page.evaluate("window.__said"))
+    assert re.search(r"Converting the film \(16 s, 10 TRs\) · \d+ %", said), said
 
 
 def test_undo_gives_the_words_back(visit):
