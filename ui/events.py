@@ -182,7 +182,7 @@ class Handlers:
             parts.words.note: {"lines": [{"text": "These are the words of the clip in the player. Those of your clip come with its run."}]},
         }
         if self.runs.of(request.session_hash) is None:
-            ready[parts.run.status] = run.empty()
+            ready |= {parts.run.status: run.empty(), parts.player: kept()}  # what failed was another clip
         yield ready
 
     def read_transcript(self, visit: Visit, event: gr.EventData) -> dict[Any, Any]:
@@ -293,7 +293,7 @@ class Handlers:
             elif job.error is not None:
                 yield idle | {parts.run.status: run.of_job(job, 0)} | ({} if elsewhere else {parts.player: failed(job.error.message, job.error.hint)})
             else:
-                yield idle | await asyncio.to_thread(self._finish, job, visit)
+                yield idle | await asyncio.to_thread(self._finish, job, visit, elsewhere=elsewhere)
         finally:
             self.looking_elsewhere.discard(job.id)
             if not job.over:
@@ -319,7 +319,7 @@ class Handlers:
 
         return start
 
-    def _finish(self, job: Job, visit: Visit) -> dict[Any, Any]:
+    def _finish(self, job: Job, visit: Visit, *, elsewhere: bool) -> dict[Any, Any]:
         finished = job.result
         shown = of_run(finished.token, finished.result, title=visit.name)
         visit = visit.but(shown=shown.transcript, runs=(*visit.runs, finished.token))
@@ -330,6 +330,11 @@ class Handlers:
         else:
             visit = visit.but(**NO_WORDS)
             changes = {section.transcript_note: {"lines": []}, section.no_transcript: gr.update(visible=False)}
+        if elsewhere and visit.upload:  # the example that was opened meanwhile had emptied the card
+            clip = finished.result.clip
+            changes[section.clip] = stimulus.clip_value(
+                name=visit.name, duration=clip.duration, n_trs=clip.n_trs, has_video=clip.has_video, has_audio=clip.has_audio
+            )
         return (
             self._show(shown)
             | changes
@@ -420,7 +425,7 @@ def _file_note(visit: Visit) -> dict[str, Any]:
     if transcript is None:
         return {"lines": []}
     if not visit.given:
-        return _line(f"The next run leaves {visit.words_file} out; it stays here for another.")
+        return _line(f"The next run leaves {visit.words_file} out: another source is chosen beside Run.")
     lines = [{"text": f"The next run takes these words. {words.about(transcript)}"}]
     if transcript.timing == "spread":
         lines = [{"text": f"The next run takes these {transcript.n_words} words from {transcript.source} and aligns them with the sound."}]

@@ -208,14 +208,40 @@ def test_a_server_that_was_started_again_is_said_and_the_controls_rest(open_page
     with serving(tmp_path / "first", predict=Pace().predict) as (url, _):
         page = open_page(url, allowed=("Failed to load resource", "ERR_"))
         landed(page)
+        page.evaluate("window.scrollTo(0, 900)")
         port = int(url.rsplit(":", 1)[1])
     with serving(tmp_path / "second", predict=Pace().predict, port=port):
         page.wait_for_selector(".cp-banner:has-text('was started again')", timeout=25_000)
         assert page.evaluate("document.querySelector('#cp-left').inert")
+        assert page.evaluate("document.querySelector('.cp-banner').getBoundingClientRect().top") == 0
         page.get_by_role("button", name="Reload the page").click()
         landed(page)
         assert not page.locator(".cp-banner").is_visible()
         assert not page.evaluate("document.querySelector('#cp-left').inert")
+
+
+def test_a_new_clip_ends_the_failure_of_the_last(visit, pace, film):
+    page = visit()
+    pace.fail.set()
+    page.click("#cp-run")
+    wait_status(page, "failed")
+    page.wait_for_function(f"{STATE}.state === 'failed'")
+    choose_film(page, film)
+    page.wait_for_function(f"{STATE}.state === 'done'")
+    assert status(page) == "empty"
+
+
+def test_a_run_that_ends_while_an_example_is_open_brings_its_clip_back(visit, pace, film):
+    page = visit()
+    choose_film(page, film)
+    pace.go.clear()
+    page.click("#cp-run")
+    page.wait_for_selector(".cp-stages li[data-state=active]")
+    page.locator(".cp-example", has_text=list_examples()[1].title).click()
+    page.wait_for_selector(".cp-clip", state="hidden")
+    pace.go.set()
+    wait_status(page, "done")
+    page.wait_for_selector(f".cp-clip:has-text('{film.name}')")
 
 
 def test_a_double_click_makes_one_job(visit, pace):
