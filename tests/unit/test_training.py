@@ -1,6 +1,5 @@
 """Training clips, the loop, the baseline, and the command that makes the embedded model."""
 
-import ctypes.util
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +19,7 @@ from extractors.transcript import Word
 
 ROOT = Path(__file__).resolve().parents[2]
 DIMS = {"audio": 3, "text": 2, "video": 4}
-needs_espeak = pytest.mark.skipif(ctypes.util.find_library("espeak-ng") is None, reason="making the model needs espeak-ng, which is not installed")
+needs_espeak = pytest.mark.espeak
 
 
 def hummed(rng: np.random.Generator, count: int) -> list[Spoken]:
