@@ -119,7 +119,7 @@ def _placed(words: list[str], times: list, spans: list[Span]) -> list[Word]:
     while k < len(words):
         if times[k] is not None:
             start, end = (_film_time(time, spans) for time in times[k])
-            placed.append(Word(words[k], start, max(0.0, end - start)))
+            placed.append(Word(words[k], round(start, 3), round(max(0.0, end - start), 3)))
             k += 1
             continue
         stop = next((j for j in range(k, len(words)) if times[j] is not None), len(words))
@@ -133,7 +133,7 @@ def _placed(words: list[str], times: list, spans: list[Span]) -> list[Word]:
 def _over_speech(words: list[str], spans: list[Span]) -> list[Word]:
     placed = spread(words, 0.0, sum(span.duration for span in spans))
     timed = [(word.text, _film_time(word.onset, spans), _film_time(word.offset, spans)) for word in placed]
-    return [Word(text, start, max(0.0, end - start)) for text, start, end in timed]
+    return [Word(text, round(start, 3), round(max(0.0, end - start), 3)) for text, start, end in timed]
 
 
 def _film_time(time: float, spans: list[Span]) -> float:

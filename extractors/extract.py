@@ -28,6 +28,8 @@ from settings import Settings
 
 TICK_S = 0.25
 _MODULES = {"audio": audio, "text": text, "video": video}
+WINDOW_S = max(module.WINDOW_S for module in _MODULES.values())
+"""Longest past that any stream looks at, in seconds; a clip without words looks at less."""
 _DIMS = {"audio": audio.AUDIO_DIM, "text": text.TEXT_DIM, "video": video.VIDEO_DIM}
 _DOING = {"audio": "Listening to the sound", "text": "Reading the words", "video": "Looking at the picture"}
 _DONE = {"audio": "Sound analysed", "text": "Words analysed", "video": "Picture analysed"}

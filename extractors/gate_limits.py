@@ -115,7 +115,7 @@ def check_facts(facts: Facts, limits: Limits) -> None:
             "too_short",
             f"The film lasts {facts.duration:.2f} s, which is {count} TRs of {TR} s;"
             f" at least {limits.min_trs} TRs ({limits.min_trs * TR:.1f} s) are needed.",
-            "Choose a longer clip: a response needs 10 s of film before it can be trusted.",
+            "Choose a longer clip, best a minute or more: the first 22 s rest on too short a past to be trusted.",
         )
     if facts.fps > limits.max_fps * 1.001:
         raise MediaError(

@@ -165,7 +165,7 @@ def _recognise(clip: Clip, recogniser: Recogniser):
     if not spans:
         return no_words(clip.n_trs, source=recogniser.source, notices=("No speech was found in the sound, so there are no words.",))
     heard = yield from passing_on(recogniser.recognise(clip.samples_path, spans))
-    words = [Word(text, onset, offset - onset) for raw, onset, offset in heard.words if (text := clean(raw).strip())]
+    words = [Word(text, round(onset, 3), round(offset - onset, 3)) for raw, onset, offset in heard.words if (text := clean(raw).strip())]
     notices = recogniser.notices if words else ("Somebody speaks, but no word was recognised.",)
     return table_from_words(words, clip.n_trs, source=recogniser.source, timing="recognised", language=heard.language, notices=notices)
 

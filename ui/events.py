@@ -15,7 +15,9 @@ from typing import Any
 
 import gradio as gr
 
+from encoder.pipeline import FEW_ROWS
 from extractors.errors import CineglassError
+from extractors.extract import WINDOW_S
 from extractors.grid import valid_rows
 from extractors.transcript import Transcript
 from settings import Settings
@@ -33,8 +35,6 @@ log = logging.getLogger(__name__)
 
 POLL_S = 0.2
 """Seconds between two looks at a job."""
-
-FEW_VALID_TRS = 30
 
 GIVEN = "given"
 """Choice of words: those from the visitor's file or hand."""
@@ -161,8 +161,8 @@ class Handlers:
             self.shelf.drop_upload(token)
             return
         clip = job.result
-        few = valid_rows(clip.n_trs).sum() < FEW_VALID_TRS
-        notices = clip.notices + ((f"Short: under {FEW_VALID_TRS} valid TRs, so the curves are a sketch.",) if few else ())
+        valid = int(valid_rows(clip.n_trs, WINDOW_S).sum())
+        notices = clip.notices + ((f"Short: {valid} of its TRs rest on a full past, so the curves are a sketch.",) if valid < FEW_ROWS else ())
         card = stimulus.clip_value(
             name=name, duration=clip.duration, n_trs=clip.n_trs, has_video=clip.has_video, has_audio=clip.has_audio, notices=notices
         )

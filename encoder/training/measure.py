@@ -65,9 +65,9 @@ def extractor_ids() -> dict[str, str]:
 
 def window_s() -> float:
     """Longest past that any extractor looks at, in seconds."""
-    from extractors import audio, text, video
+    from extractors.extract import WINDOW_S
 
-    return max(audio.WINDOW_S, text.WINDOW_S, video.WINDOW_S)
+    return WINDOW_S
 
 
 def measure(
