@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
-from encoder.cards import Card, Recovery, Training
+from encoder.cards import Card, PlantedRule, Recovery, Training
 from encoder.training.simulate import RULES
 from encoder.training.truth_features import OWN_NAMES, TRUTH_NAMES
 
@@ -40,7 +41,6 @@ def make_card(
         Of the whole command.
     best_step, seed : int
     """
-    rules = " ".join(f"{rule.parcels}: follow {rule.follows} ({rule.source}; but {rule.caveat})." for rule in RULES)
     return Card(
         id="vibe-sim",
         title="Textbook simulation",
@@ -55,8 +55,7 @@ def make_card(
         ),
         trained_on=(
             f"{clip_minutes:.0f} minutes of generated film (drawn shots, synthetic speech, music and noise) that each simulated person watched once, "
-            f"noise included. {len(OWN_NAMES)} of the truth's {len(TRUTH_NAMES)} features come from code that the model's streams do not use. "
-            f"Rules of the planted responses. {rules}"
+            f"noise included. {len(OWN_NAMES)} of the truth's {len(TRUTH_NAMES)} features come from code that the model's streams do not use."
         ),
         licence="MIT",
         citation=(
@@ -82,5 +81,6 @@ def make_card(
                 "expected; intervals by moving-block bootstrap over 10 TRs within films; the slope is that of truth on prediction."
             ),
         ),
+        rules=tuple(PlantedRule(**asdict(rule)) for rule in RULES),
         recovery=tuple(recovery),
     )
