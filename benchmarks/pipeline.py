@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 import time
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -44,12 +45,12 @@ def make_film(path: Path, source: Path, seconds: float, codec: str) -> Path:
                     if isinstance(frame, av.VideoFrame):
                         if pictures < seconds * 25:
                             scaled = frame.reformat(1280, 720, "yuv420p")
-                            scaled.pts, scaled.time_base = pictures, picture.codec_context.time_base
+                            scaled.pts, scaled.time_base = pictures, Fraction(1, 25)
                             pictures += 1
                             out.mux(picture.encode(scaled))
                     elif samples < seconds * 44100:
                         for part in resampler.resample(frame):
-                            part.pts = samples
+                            part.pts, part.time_base = samples, Fraction(1, 44100)
                             samples += part.samples
                             out.mux(sound.encode(part))
         out.mux(picture.encode(None))

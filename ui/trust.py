@@ -104,7 +104,8 @@ def recovery_blocks(recovery: tuple[Recovery, ...]) -> list[dict[str, Any]]:
             },
         ]
         if part.clips:
-            content.append({"table": {"head": ["Clip", "From", "TRs"], "rows": [[clip.name, clip.source, str(clip.n_trs)] for clip in part.clips]}})
+            rows = [[clip.name, clip.source, str(clip.n_trs)] for clip in part.clips]
+            content.append({"more": "The clips, and where they come from", "table": {"head": ["Clip", "From", "TRs"], "rows": rows}})
     return content
 
 
