@@ -142,7 +142,8 @@ class Line:
         """
         job = Job(visitor, start)
         with self._lock:
-            if any(visitor == other.visitor and not other._stop.is_set() for other in (*self._running, *self._waiting)):
+            theirs = (other for other in (*self._running, *self._waiting) if other.visitor == visitor)
+            if any(not other._stop.is_set() and not other.over for other in theirs):  # one that is over may not have left yet
                 raise BusyError("already_running", "A run of yours is already going.", "Wait for it, or press Stop first.")
             if len(self._running) >= self._limit and len(self._waiting) >= self._room:
                 raise BusyError(

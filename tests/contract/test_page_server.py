@@ -152,6 +152,15 @@ def test_a_stopped_job_closes_its_generator():
     assert closed == [True]
 
 
+def test_a_visitor_whose_job_is_over_can_start_the_next_at_once():
+    for _ in range(300):
+        line = Line()
+        job = line.join("a", lambda: iter(["result"]))
+        while not job.over:
+            pass
+        line.join("a", lambda: iter(["result"]))
+
+
 def test_a_job_that_breaks_frees_its_place_and_its_words_hold_no_trace():
     def breaking():
         yield Stage("video", 0, 1, "working")
