@@ -31,6 +31,8 @@ class Features(Mapping[str, np.ndarray]):
         Plain sentences about what went wrong without stopping the work, for example that nothing could be kept.
     content_keys : dict of str to str
         Per present stream, a hash of everything that decides its content; empty for features that were not computed from a film.
+    unseen_rows : dict of str to tuple of int
+        Rows that a stream's extractor could not look at (its warnings say why); they are zeros and never valid.
     """
 
     arrays: dict[str, np.ndarray]
@@ -40,6 +42,7 @@ class Features(Mapping[str, np.ndarray]):
     from_cache: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()
     content_keys: dict[str, str] = field(default_factory=dict)
+    unseen_rows: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def __getitem__(self, stream: str) -> np.ndarray:
         return self.arrays[stream]

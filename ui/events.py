@@ -16,8 +16,8 @@ from typing import Any
 import gradio as gr
 
 from encoder.pipeline import FEW_ROWS
+from extractors.classical import CLASSICAL
 from extractors.errors import CineglassError
-from extractors.extract import WINDOW_S
 from extractors.grid import valid_rows
 from extractors.transcript import Transcript
 from settings import Settings
@@ -161,7 +161,7 @@ class Handlers:
             self.shelf.drop_upload(token)
             return
         clip = job.result
-        valid = int(valid_rows(clip.n_trs, WINDOW_S).sum())
+        valid = int(valid_rows(clip.n_trs, CLASSICAL.window_s).sum())
         notices = clip.notices + ((f"Short: {valid} of its TRs rest on a full past, so the curves are a sketch.",) if valid < FEW_ROWS else ())
         card = stimulus.clip_value(
             name=name, duration=clip.duration, n_trs=clip.n_trs, has_video=clip.has_video, has_audio=clip.has_audio, notices=notices

@@ -65,9 +65,9 @@ def extractor_ids() -> dict[str, str]:
 
 def window_s() -> float:
     """Longest past that any extractor looks at, in seconds."""
-    from extractors.extract import WINDOW_S
+    from extractors.classical import CLASSICAL
 
-    return WINDOW_S
+    return CLASSICAL.window_s
 
 
 def measure(

@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from extractors import audio, extract, features, text, video
+from extractors import audio, classical, extract, features, text, video
 from extractors.align import align_stages
 from extractors.cache import FeatureCache
+from extractors.classical import CLASSICAL
 from extractors.clip import Clip
 from extractors.errors import FeatureError, MediaError
 from extractors.grid import TR, n_trs, tr_of
@@ -70,7 +71,7 @@ def long_film(tmp_path_factory):
 def pictures_looked_at(monkeypatch):
     """How many frames each film that was decoded gave; counts the real thing."""
     counts = []
-    real = extract.iter_frames
+    real = classical.iter_frames
 
     def counting(*args, **kwargs):
         counts.append(0)
@@ -82,7 +83,7 @@ def pictures_looked_at(monkeypatch):
         finally:
             frames.close()
 
-    monkeypatch.setattr(extract, "iter_frames", counting)
+    monkeypatch.setattr(classical, "iter_frames", counting)
     return counts
 
 
@@ -209,11 +210,11 @@ def test_changing_a_word_or_muting_computes_no_picture(film, tmp_path, pictures_
 
 
 def test_punctuation_and_the_name_of_the_recogniser_do_not_change_the_words(film):
-    plain = extract.stream_keys(film, spoken(film.n_trs))
-    dressed = extract.stream_keys(film, spoken(film.n_trs, sentence="Once upon a time, there was a little boy.", source="file talk.srt"))
+    plain = CLASSICAL.keys_of(film, spoken(film.n_trs))
+    dressed = CLASSICAL.keys_of(film, spoken(film.n_trs, sentence="Once upon a time, there was a little boy.", source="file talk.srt"))
     assert plain == dressed
     later = [Word(word.text, word.onset + 0.01, word.duration) for word in spoken(film.n_trs).words]
-    assert plain["text"] != extract.stream_keys(film, table_from_words(later, film.n_trs, source="test", timing="given"))["text"]
+    assert plain["text"] != CLASSICAL.keys_of(film, table_from_words(later, film.n_trs, source="test", timing="given"))["text"]
 
 
 @pytest.mark.parametrize("stream", features.STREAMS)
@@ -226,12 +227,12 @@ def test_a_new_version_or_other_parameters_of_an_extractor_are_a_miss_for_its_st
     assert result.from_cache == set(features.STREAMS) - {stream}
     assert result.extractors[stream].endswith("1b")
     monkeypatch.setattr(module, "PARAMETERS", {**module.PARAMETERS, "other": 1})
-    assert extract.stream_keys(film, spoken(film.n_trs))[stream] not in {path.stem for path in tmp_path.rglob("*.json")}
+    assert CLASSICAL.keys_of(film, spoken(film.n_trs))[stream] not in {path.stem for path in tmp_path.rglob("*.json")}
 
 
 def test_the_number_of_trs_is_part_of_every_key(film):
     shorter = dataclasses.replace(film, n_trs=film.n_trs - 1)
-    ours, theirs = extract.stream_keys(film, spoken(film.n_trs)), extract.stream_keys(shorter, spoken(film.n_trs - 1))
+    ours, theirs = CLASSICAL.keys_of(film, spoken(film.n_trs)), CLASSICAL.keys_of(shorter, spoken(film.n_trs - 1))
     assert not set(ours.values()) & set(theirs.values())
 
 

@@ -12,7 +12,7 @@ from encoder.checkpoints import from_pretrained
 from encoder.pipeline import label, run, warnings_for
 from experiments.intake import enter, streams
 from experiments.predict import predict
-from extractors import extract
+from extractors import classical
 from extractors.clip import Clip
 from extractors.errors import CineglassError, ModelError, SelectionError, TranscriptError
 from extractors.grid import valid_rows
@@ -136,8 +136,8 @@ def test_without_a_cache_nothing_is_computed_twice_and_the_result_says_that_noth
     settings.cache_dir.mkdir()
     (settings.cache_dir / "features").write_text("a file where the folder should be")
     decoded = []
-    real = extract.iter_frames
-    monkeypatch.setattr(extract, "iter_frames", lambda *args, **kwargs: decoded.append(args) or real(*args, **kwargs))
+    real = classical.iter_frames
+    monkeypatch.setattr(classical, "iter_frames", lambda *args, **kwargs: decoded.append(args) or real(*args, **kwargs))
     told = []
     result = last(predict(film, recogniser="sphinx", model=film_model, settings=settings), told.append)
     assert len(decoded) == 1
