@@ -58,7 +58,13 @@ class Settings(BaseSettings):
 
     # the model
     model: str = "vibe-sim"
+    models: str = Field("", description="further models the page offers: folders or hub names, with commas between them")
+    results_dir: Path | None = Field(None, description="folder of finished results (see the command bake) that the page lists as examples")
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    low_mem: bool = Field(False, description="load one backbone at a time and free it after use")
+    memory_gb: float | None = Field(None, gt=0, description="host memory a run may plan with; None reads what is free")
+    gpu_memory_gb: float | None = Field(None, gt=0, description="GPU memory a run may plan with; None reads what is free")
+    vjepa_states: Literal["4.57", "5"] = Field("4.57", description="whose convention of V-JEPA 2 hidden states: that transformers version's")
 
 
 @lru_cache(maxsize=1)

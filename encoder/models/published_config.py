@@ -13,6 +13,11 @@ STREAMS = ("audio", "text", "video")
 """Order of the streams in the fused vector; the subject token comes last."""
 
 
+DTYPES = {"float16": "float16", "fp16": "float16", "half": "float16", "bfloat16": "bfloat16", "bf16": "bfloat16"}
+DTYPES |= {"float32": "float32", "fp32": "float32", "float": "float32"}
+"""Names of number types that a ``config.json`` may use (reference, section 2B), and torch's name of each."""
+
+
 @dataclass(frozen=True)
 class PublishedVIBEConfig:
     """Fields of a published ``config.json`` with their published defaults (reference, section 2B).
@@ -41,11 +46,17 @@ class PublishedVIBEConfig:
     video_extractor_num_last_hidden_states: int = 3
     video_extractor_chunk_length_seconds: float = 16
     video_extractor_batch_size: int = 8
+    audio_extractor: str = "MIT/ast-finetuned-audioset-10-10-0.4593"  # ours: the published files leave it unsaid
     audio_extractor_last_layer_index: int = 2
     audio_extractor_batch_size: int = 32
     audio_extractor_feature_size: int = 1536
 
     def __post_init__(self):
+        for field in ("text_extractor_dtype", "video_extractor_dtype"):
+            value = str(getattr(self, field)).removeprefix("torch.")
+            if value not in DTYPES:
+                raise ValueError(f"{field}: allowed values are {', '.join(DTYPES)}, but got {value!r} instead.")
+            object.__setattr__(self, field, DTYPES[value])
         if self.modality_fusion_transformer_fuse_mode not in ("concat", "mean"):
             raise ValueError(
                 "modality_fusion_transformer_fuse_mode: allowed values are 'concat' and 'mean', "
