@@ -13,6 +13,7 @@ from extractors.features import STREAMS, Features
 
 if TYPE_CHECKING:
     from encoder.cards import Card
+    from encoder.checkpoints import ModelFiles
     from encoder.frontend import FrontEnd
     from encoder.models.published import PublishedVIBE
     from encoder.models.published_config import PublishedVIBEConfig
@@ -33,6 +34,8 @@ class EncodingModel:
         Keys of ``config.json`` that mean nothing to this class.
     fingerprint : str
         Of everything that decides its predictions; "" for a model that never lay on disk.
+    files : ModelFiles or None
+        Where it was loaded from; names the backbones of a published model.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class EncodingModel:
         weights_sha256: str,
         ignored_keys: tuple[str, ...] = (),
         fingerprint: str = "",
+        files: ModelFiles | None = None,
     ):
         self.module = module
         self.frontend = frontend
@@ -51,6 +55,7 @@ class EncodingModel:
         self.weights_sha256 = weights_sha256
         self.ignored_keys = ignored_keys
         self.fingerprint = fingerprint
+        self.files = files
 
     @property
     def config(self) -> PublishedVIBEConfig:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +11,14 @@ import numpy as np
 from encoder.responses import SUBJECTS, Responses, check_subjects
 from encoder.waiting_model import WaitingModel
 from extractors.cache import FeatureCache, content_key, feature_cache
+from extractors.classical import CLASSICAL
 from extractors.clip import Clip
 from extractors.errors import CacheError
 from extractors.extract import extract
 from extractors.features import STREAMS, Features
 from extractors.grid import valid_rows
 from extractors.stages import passing_on, stage_clock
+from extractors.streams import ExtractorSet
 from extractors.transcript import Transcript
 from settings import Settings
 
@@ -31,6 +33,11 @@ _ABSENT = {
     "video": "The clip has no picture; the model is told that the picture is missing.",
     "text": "The run went without words; the model is told that words are missing.",
 }
+_UNTAUGHT = {
+    "audio": "The clip has no sound. The model never learned to do without: zeros stand in, so do not trust what hangs on sound.",
+    "video": "The clip has no picture. The model never learned to do without: zeros stand in, so do not trust what hangs on the picture.",
+    "text": "The run went without words. The model never learned to do without: zeros stand in, so do not trust what hangs on words.",
+}
 
 
 def run(
@@ -42,6 +49,8 @@ def run(
     cache: FeatureCache | None = None,
     settings: Settings | None = None,
     ready: Features | None = None,
+    extractors: ExtractorSet = CLASSICAL,
+    facts: Mapping[str, Any] | None = None,
 ) -> Generator[Any, None, None]:
     """Compute the streams of a clip and predict responses.
 
@@ -60,6 +69,10 @@ def run(
         Names the cache when ``cache`` is None.
     ready : Features, optional
         Streams that were computed before, for instance beside the speech.
+    extractors : ExtractorSet
+        Those whose streams the model takes (:func:`encoder.backbones.extractors_of`).
+    facts : mapping, optional
+        Further JSON-able provenance for ``Responses.extra``.
 
     Yields
     ------
@@ -74,7 +87,7 @@ def run(
     subjects = check_subjects(subjects)
     if cache is None and settings is not None:
         cache = feature_cache(settings)
-    features = yield from passing_on(extract(clip, transcript, cache=cache, settings=settings, ready=ready))
+    features = yield from passing_on(extract(clip, transcript, extractors=extractors, cache=cache, settings=settings, ready=ready))
     at = stage_clock("model", 1)
     key = content_key(stream="responses", model=model.fingerprint, features=features.content_keys, n_trs=clip.n_trs) if model.fingerprint else ""
     entry = cache.get(key) if cache is not None and key else None
@@ -89,7 +102,7 @@ def run(
                 cache.put(key, {"responses": values}, {"model": model.card.id, "n_trs": clip.n_trs, "streams": features.content_keys})
             except CacheError as error:
                 features = replace(features, warnings=tuple(dict.fromkeys((*features.warnings, str(error)))))
-    responses = label(clip, transcript, features, values, model=model).select(subjects)
+    responses = label(clip, transcript, features, values, model=model, facts=facts).select(subjects)
     yield at(1, "Responses are ready")
     yield responses
 
@@ -102,10 +115,13 @@ def label(
     *,
     model: EncodingModel | WaitingModel,
     subjects: tuple[int, ...] = SUBJECTS,
+    facts: Mapping[str, Any] | None = None,
 ) -> Responses:
     """Predicted values float32 [subjects, TRs, 1000] with everything that says what they are."""
     card = model.card
     valid = valid_rows(features.n_trs, features.window_s)
+    for rows in features.unseen_rows.values():
+        valid[list(rows)] = False
     return Responses(
         values=values,
         subjects=subjects,
@@ -123,7 +139,7 @@ def label(
         present=dict(features.present),
         transcript_source=transcript.source,
         edits=("transcript edited by hand",) if transcript.edited else (),
-        warnings=warnings_for(features, transcript, int(valid.sum())),
+        warnings=warnings_for(features, transcript, int(valid.sum()), taught=getattr(model.files, "frontend", None) is not None or model.files is None),
         extra={
             "calibrated": card.calibrated,
             "accuracy": card.accuracy,
@@ -132,19 +148,20 @@ def label(
             "window_s": features.window_s,
             "ignored_config_keys": list(model.ignored_keys),
             "notices": [*clip.notices, *transcript.notices],
+            **(facts or {}),
         },
     )
 
 
-def warnings_for(features: Features, transcript: Transcript, n_valid: int) -> tuple[str, ...]:
-    """Plain sentences on what weakens a result."""
-    said = [_ABSENT[stream] for stream in STREAMS if not features.present[stream]]
+def warnings_for(features: Features, transcript: Transcript, n_valid: int, *, taught: bool = True) -> tuple[str, ...]:
+    """Plain sentences on what weakens a result; ``taught`` says whether the model learned to do without a stream."""
+    said = [(_ABSENT if taught else _UNTAUGHT)[stream] for stream in STREAMS if not features.present[stream]]
     if n_valid == 0:
         said.append("The clip is so short that no row rests on a full past; take the curves as a rough sketch.")
     elif n_valid < FEW_ROWS:
         said.append(f"Only {n_valid} of {features.n_trs} rows rest on a full past; averages over so few are shaky.")
     if features.present["text"] and transcript.timing == "spread":
         said.append("The words were spread evenly over the clip, so their timing is a guess.")
-    if features.present["text"] and transcript.language not in ("", "en"):
+    if features.extractors["text"] == CLASSICAL["text"].id and features.present["text"] and transcript.language not in ("", "en"):
         said.append("The word stream knows English only; for other languages it says little more than when somebody speaks.")
     return (*said, *features.warnings)

@@ -26,18 +26,19 @@ class WaitingModel:
     """
 
     def __init__(self, files: ModelFiles, *, device: str = "auto"):
+        self.files = files
         self.card = files.card
         self.weights_sha256 = files.weights_sha256
         self.ignored_keys = files.ignored_keys
         self.fingerprint = files.fingerprint
-        self._files, self._device = files, device
+        self.device = device
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model-loader")
         self._loaded: Future[EncodingModel] | None = None
 
     def begin(self) -> None:
         """Start loading in a thread, if that has not happened yet."""
         if self._loaded is None:
-            self._loaded = self._thread.submit(load_model, self._files, device=self._device)
+            self._loaded = self._thread.submit(load_model, self.files, device=self.device)
 
     def loaded(self) -> Generator[Any, None, None]:
         """Yields Stages named "model" until the model is there; it is the last item. ModelError when it cannot be loaded."""

@@ -65,9 +65,7 @@ def enter(
         MediaError, TranscriptError (also for words that have another number of TRs than the clip) or SpeechError.
     """
     settings = settings or get_settings()
-    clip = film
-    if not isinstance(film, Clip):
-        clip = yield from passing_on(admit(film, name=name, settings=settings, allow_short=allow_short))
+    clip = yield from passing_on(admitted(film, settings=settings, name=name, allow_short=allow_short))
     words, ready = transcript, None
     if words is not None and not isinstance(words, Transcript):
         words = read_transcript(Path(words), clip.n_trs)
@@ -85,6 +83,14 @@ def enter(
             "Read the transcript for this clip again.",
         )
     yield clip, words, ready
+
+
+def admitted(film: Film, *, settings: Settings, name: str | None = None, allow_short: bool = False) -> Generator[Any, None, None]:
+    """Yields the gate's stages for a file, none for a clip that is admitted already; the last item is the Clip."""
+    if isinstance(film, Clip):
+        yield film
+    else:
+        yield from admit(film, name=name, settings=settings, allow_short=allow_short)
 
 
 def streams(film: Film, *, settings: Settings | None = None, **how: Any) -> Generator[Any, None, None]:

@@ -12,9 +12,11 @@ from encoder.checkpoints import read_model
 from encoder.pipeline import run
 from encoder.responses import SUBJECTS, Responses, check_subjects
 from encoder.waiting_model import WaitingModel
-from experiments.intake import Film, Words, enter
+from experiments.intake import Film, Words, admitted, enter
 from extractors.cache import feature_cache
 from extractors.clip import Clip
+from extractors.errors import FeatureError
+from extractors.in_thread import in_thread
 from extractors.stages import Stage, passing_on
 from extractors.transcript import Transcript
 from settings import Settings, get_settings
@@ -83,7 +85,8 @@ def predict(
     Yields
     ------
     Stage
-        "gate", "speech", "video", "audio", "text", "model". Speech and the other streams run at the same time, so their stages alternate.
+        "gate", "speech", "video", "audio", "text", "model"; with a published model "plan" too. With the embedded model speech and the other
+        streams run at the same time, so their stages alternate.
         The last item is the :class:`Result`. Closing the generator stops everything within two seconds.
 
     Raises
@@ -96,7 +99,8 @@ def predict(
     seconds: dict[str, float] = {}
     chosen = settings.model if model is None else model
     waiting = WaitingModel(read_model(chosen), device=settings.device) if isinstance(chosen, str | os.PathLike) else None
-    entering = {"transcript": transcript, "recogniser": recogniser, "name": name, "allow_short": allow_short}
+    entering = {"transcript": transcript, "recogniser": recogniser, "allow_short": allow_short, "name": name}
+    ahead = waiting is not None and not getattr(waiting.files, "published", False)
     job = _run(film, entering, subjects, waiting or chosen, settings)
     result = None
     try:
@@ -105,7 +109,7 @@ def predict(
                 result = item
                 continue
             seconds[item.name] = max(seconds.get(item.name, 0.0), round(item.elapsed_s, 3))
-            if waiting is not None and item.elapsed_s > LOOKED_UP_S:
+            if ahead and item.elapsed_s > LOOKED_UP_S:
                 waiting.begin()
             yield item
     finally:
@@ -118,7 +122,36 @@ def predict(
 def _run(
     film: Film, entering: dict[str, Any], subjects: tuple[int, ...], model: EncodingModel | WaitingModel, settings: Settings
 ) -> Generator[Any, None, None]:
+    """The whole way; the last item is the tuple (Clip, Transcript, Responses)."""
     cache = feature_cache(settings)
-    clip, words, ready = yield from passing_on(enter(film, settings=settings, cache=cache, **entering))
-    responses = yield from passing_on(run(clip, words, model=model, subjects=subjects, cache=cache, settings=settings, ready=ready))
-    yield clip, words, responses
+    if not getattr(model.files, "published", False):
+        clip, words, ready = yield from passing_on(enter(film, settings=settings, cache=cache, **entering))
+        responses = yield from passing_on(run(clip, words, model=model, subjects=subjects, cache=cache, settings=settings, ready=ready))
+        yield clip, words, responses
+        return
+    from encoder.backbones import extractors_of
+    from encoder.plan import make_plan
+
+    clip = yield from passing_on(admitted(film, settings=settings, name=entering["name"], allow_short=entering["allow_short"]))
+    work = in_thread("plan", 1, "Looking at what this machine can do", lambda _: make_plan(model.files, duration_s=clip.duration, settings=settings))
+    plan = yield from work
+    clip, words, _ = yield from passing_on(enter(clip, settings=settings, **entering))
+    fallen_back: list[str] = []
+    while True:
+        plan.check()
+        yield Stage("plan", 1, 1, plan.summary())
+        extractors = extractors_of(model.files, plan, settings)
+        facts = {"plan": plan.facts(), "fallen_back": fallen_back}
+        try:
+            responses = yield from passing_on(
+                run(clip, words, model=model, subjects=subjects, cache=cache, settings=settings, extractors=extractors, facts=facts)
+            )
+        except FeatureError as error:
+            following = plan.next() if error.code == "out_of_memory" else None
+            if following is None:
+                raise
+            fallen_back.append(plan.summary())
+            plan = following
+        else:
+            yield clip, words, responses
+            return
