@@ -139,7 +139,7 @@ def label(
         present=dict(features.present),
         transcript_source=transcript.source,
         edits=("transcript edited by hand",) if transcript.edited else (),
-        warnings=warnings_for(features, transcript, int(valid.sum()), taught=getattr(model.files, "frontend", None) is not None or model.files is None),
+        warnings=warnings_for(features, transcript, int(valid.sum()), taught=not getattr(model.files, "published", False)),
         extra={
             "calibrated": card.calibrated,
             "accuracy": card.accuracy,
@@ -154,7 +154,7 @@ def label(
 
 
 def warnings_for(features: Features, transcript: Transcript, n_valid: int, *, taught: bool = True) -> tuple[str, ...]:
-    """Plain sentences on what weakens a result; ``taught`` says whether the model learned to do without a stream."""
+    """Plain sentences on what weakens a result; ``taught``: the model takes our own streams and learned to do without one."""
     said = [(_ABSENT if taught else _UNTAUGHT)[stream] for stream in STREAMS if not features.present[stream]]
     if n_valid == 0:
         said.append("The clip is so short that no row rests on a full past; take the curves as a rough sketch.")
@@ -162,6 +162,6 @@ def warnings_for(features: Features, transcript: Transcript, n_valid: int, *, ta
         said.append(f"Only {n_valid} of {features.n_trs} rows rest on a full past; averages over so few are shaky.")
     if features.present["text"] and transcript.timing == "spread":
         said.append("The words were spread evenly over the clip, so their timing is a guess.")
-    if features.extractors["text"] == CLASSICAL["text"].id and features.present["text"] and transcript.language not in ("", "en"):
+    if taught and features.present["text"] and transcript.language not in ("", "en"):
         said.append("The word stream knows English only; for other languages it says little more than when somebody speaks.")
     return (*said, *features.warnings)
