@@ -85,13 +85,16 @@ def find_local(source: str | Path, *, revision: str | None = None, beside: Path 
     ------
     ModelError
         ``not_here``, ``incomplete`` (half-downloaded or cut off), ``config_missing``, ``weights_missing``, ``pickle_refused``,
-        ``index_invalid``.
+        ``index_invalid``, ``revision_unknown``.
     """
     text = str(source)
     if Path(text).suffix in PICKLES:
         raise pickle_refused(Path(text).name)
-    if revision is None and (folder := _folder(text, beside)) is not None:
+    folder = _folder(text, beside)
+    if folder is not None and revision is None:
         return model_in(folder, source=text)
+    if folder is not None and not is_repository(text):
+        raise ModelError("revision_unknown", f"The folder {display_name(text)!r} has no revisions.", "Leave the revision out.")
     if not is_repository(text):
         raise ModelError(
             "not_here",
