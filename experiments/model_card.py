@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from encoder.cards import Card, PlantedRule, Recovery, Training
+from encoder.cards import Card, PlantedRule, Recovery, Training, read_card
 from encoder.training.simulate import RULES
 from encoder.training.truth_features import OWN_NAMES, TRUTH_NAMES
+from settings import ASSETS
+
+PUBLISHED = ASSETS / "models" / "vibe" / "card.yaml"
+"""Calls of the Python interface are described once, there: the embedded model answers to the same ones."""
 
 LIMITS = (
     "No brain was measured for it: values say what textbook rules say, not what a person's brain would do.",
@@ -41,12 +45,31 @@ def make_card(
         Of the whole command.
     best_step, seed : int
     """
+    published = read_card(PUBLISHED)
     return Card(
-        id="vibe-sim",
+        model_id="vibe-sim",
+        modality="fmri",
+        training_dataset="simulated",
+        species="none: simulated",
+        stimuli=published.stimuli,
+        model_type="transformer on classical features of sound, words and picture",
+        creator="The Cineglass authors",
+        input=published.input.model_copy(update={"constraints": published.input.constraints[:2]}),
+        output=published.output.model_copy(
+            update={"description": "Predicted BOLD of one simulated subject in z against the parcel's own level in the training data."}
+        ),
+        parameters={name: parameter for name, parameter in published.parameters.items() if name != "model_variant"},
+        references=(
+            {"VIBE, whose class of network it is (paper)": "https://arxiv.org/abs/2507.17958"},
+            {"Schaefer 2018 parcels": "https://doi.org/10.1093/cercor/bhx179"},
+        ),
+        metadata=published.metadata,
+        methods={"generate_glass_brain_animation": published.methods["generate_glass_brain_animation"]},
+        supported_formats=published.supported_formats,
         title="Textbook simulation",
         badge="Textbook simulation",
         simulated=True,
-        what=(
+        description=(
             "A network of the published VIBE class at small width on classical streams (motion energy, mel bands, word statistics) that need no "
             "pretrained weights. It was trained to return the responses of four simulated people, whose generative model is written down in "
             "encoder/training/simulate.py and in this card. Drive is a weighted sum of picture, sound and word features by network and parcel "

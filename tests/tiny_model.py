@@ -27,11 +27,34 @@ def tiny_card(weights_sha256: str, **changes) -> Card:
     """A card that says honestly that nobody trained this."""
     figure = {"r": 0.1, "ceiling": 0.5, "ridge": 0.2, "slope": 1.0, "parcels": 10, "interval": (0.05, 0.15)}
     values = {
-        "id": "tiny",
+        "model_id": "tiny",
+        "modality": "fmri",
+        "training_dataset": "none",
+        "species": "none",
+        "stimuli": "films",
+        "model_type": "transformer",
+        "creator": "tests",
+        "description": "Random weights.",
+        "input": {"type": "film file", "shape": [1], "description": "A film."},
+        "output": {
+            "type": "float32",
+            "shape": ["n_trs", 1000],
+            "description": "Noise.",
+            "dimensions": [{"name": "n_trs", "description": "TRs"}, {"name": "parcels", "description": "parcels"}],
+        },
+        "parameters": {
+            "subject": {
+                "type": "int",
+                "valid_values": [1, 2, 3, 5],
+                "default": 1,
+                "description": "Whose responses.",
+                "function": "get_encoding_model, encode",
+            }
+        },
+        "references": [{"Nobody": "https://example.org"}],
         "title": "Tiny random model",
         "badge": "Random weights",
         "simulated": True,
-        "what": "Random weights.",
         "trained_on": "Nothing.",
         "licence": "MIT",
         "citation": ["none"],
