@@ -10,6 +10,7 @@ import os
 import selectors
 import time
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from subprocess import Popen
 
 import numpy as np
@@ -24,7 +25,7 @@ STALL_S = 30.0
 
 
 def iter_frames(
-    clip: Clip, *, fps: float | None = None, size: tuple[int, int] | None = None, tick_s: float | None = None
+    clip: Clip, *, fps: float | None = None, size: tuple[int, int] | None = None, tick_s: float | None = None, exact: bool = False
 ) -> Iterator[tuple[float, np.ndarray] | None]:
     """Decode the canonical film.
 
@@ -37,9 +38,12 @@ def iter_frames(
         picture shown by then, the first one before it begins, the last one when the sound goes on longer.
         None yields the film's own pictures at their own times.
     size : tuple of int, optional
-        (width, height) in pixels; each output pixel is the mean of the area it covers. None keeps the film's size.
+        (width, height) in pixels; each output pixel is the mean of the area it covers (see ``exact``). None keeps the film's size.
     tick_s : float, optional
         While the decoder is silent, None is yielded this often (seconds), so that the caller can tell that it waits, or stop.
+    exact : bool
+        Pixels as decord gives them: every picture decoded to the letter and scaled bilinearly. Otherwise some smoothing is left out that is
+        invisible at small sizes, which is faster.
 
     Yields
     ------
@@ -55,22 +59,9 @@ def iter_frames(
     """
     if not clip.has_video:
         return
-    if not clip.path.is_file():
-        raise clip.gone()
-    settings = get_settings()
     width, height = size or (clip.width, clip.height)
-    job = {
-        "path": str(clip.path),
-        "fps": fps,
-        "width": int(width),
-        "height": int(height),
-        "duration": clip.duration,
-        "memory_mb": settings.gate_memory_mb,
-        "cpu_s": settings.gate_timeout_s * 4,
-    }
-    with worker("extractors.frames_worker", job) as process, selectors.DefaultSelector() as selector:
-        assert process.stdout is not None
-        selector.register(process.stdout, selectors.EVENT_READ)
+    job = {"fps": fps, "width": int(width), "height": int(height), "duration": clip.duration, "exact": exact}
+    with _decoder(clip, job) as (process, selector):
         head, picture_bytes = np.dtype("<f8").itemsize, width * height * 3
         while True:
             block = yield from _read(process, selector, head + picture_bytes, min(tick_s or STALL_S, STALL_S))
@@ -79,7 +70,39 @@ def iter_frames(
             time_s = float(np.frombuffer(block, "<f8", count=1)[0])
             yield time_s, np.frombuffer(block, np.uint8, offset=head).reshape(height, width, 3)
         if process.wait() != 0:
-            raise death_of(process, settings.gate_timeout_s)
+            raise death_of(process, get_settings().gate_timeout_s)
+
+
+def count_frames(clip: Clip) -> tuple[int, float]:
+    """Number of pictures of a film that has some, and the film time of the first in seconds; nothing is decoded.
+
+    Raises
+    ------
+    MediaError
+        As for :func:`iter_frames`.
+    """
+    with _decoder(clip, {"count": True}) as (process, selector):
+        assert process.stdout is not None
+        if not selector.select(STALL_S):
+            raise timed_out(STALL_S)
+        answer = np.frombuffer(process.stdout.read(), "<f8")
+        if len(answer) != 2:
+            raise death_of(process, get_settings().gate_timeout_s)
+        count, start_s = answer
+        return int(count), float(start_s)
+
+
+@contextmanager
+def _decoder(clip: Clip, job: dict) -> Iterator[tuple[Popen, selectors.BaseSelector]]:
+    """The child at work on a job, and what waits for its output."""
+    if not clip.path.is_file():
+        raise clip.gone()
+    settings = get_settings()
+    job = {**job, "path": str(clip.path), "memory_mb": settings.gate_memory_mb, "cpu_s": settings.gate_timeout_s * 4}
+    with worker("extractors.frames_worker", job) as process, selectors.DefaultSelector() as selector:
+        assert process.stdout is not None
+        selector.register(process.stdout, selectors.EVENT_READ)
+        yield process, selector
 
 
 def _read(process: Popen, selector: selectors.BaseSelector, size: int, tick_s: float) -> Generator[None, None, bytearray | None]:
