@@ -26,8 +26,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-KINDS = {"Qwen2Model": "text", "ASTModel": "audio", "VJEPA2Model": "video"}
-"""Which stream's extractor a model class serves, for messages."""
+STREAM_OF = {"Qwen2Model": "text", "ASTModel": "audio", "VJEPA2Model": "video"}
+"""Which stream's extractor a model class serves."""
+
+KIND_OF = {"text": "qwen2", "audio": "audio-spectrogram-transformer", "video": "vjepa2"}
+"""What ``model_type`` in a backbone's ``config.json`` must be, per stream."""
+
+LEFT_OUT = {"VJEPA2Model": {"pred_num_hidden_layers": 0}}
+"""Changes that leave out layers of which no stream is made: V-JEPA 2's own predictor of masked patches."""
 
 
 @dataclass(frozen=True)
@@ -79,13 +85,13 @@ class Backbone:
         self.local = local
         self.model_class = model_class
         self.placement = placement
-        self.changes = dict(changes or {})
+        self.changes = {**LEFT_OUT.get(model_class, {}), **(changes or {})}
         self.pool = pool if pool is not None else warm.POOL
 
     @property
     def name(self) -> str:
-        """What messages call it: its name on the hub, or its folder's name."""
-        return self.local.folder.name if Path(self.local.source).is_absolute() else self.local.source
+        """What messages call it."""
+        return self.local.name
 
     @cached_property
     def config(self) -> Any:
@@ -98,25 +104,11 @@ class Backbone:
         """
         import transformers
 
-        values = read_config(self.local.folder, self.name)
-        config_class = getattr(transformers, self.model_class).config_class
-        if values.get("model_type") != config_class.model_type:
-            raise ModelError(
-                "wrong_backbone",
-                f"The {KINDS.get(self.model_class, self.model_class)} extractor must be of the kind {config_class.model_type}, "
-                f"but {self.name} is {values.get('model_type', 'unnamed')}.",
-                "Name a backbone of that kind in the model's config.json.",
-            )
-        if "quantization_config" in values:
-            raise ModelError(
-                "quantised",
-                f"{self.name} holds quantised weights, which this version cannot read.",
-                "Use the model in float16, bfloat16 or float32.",
-            )
+        values = read_config(self.local, STREAM_OF[self.model_class])
         try:
-            return config_class(**{**values, **self.changes})
-        except (TypeError, ValueError) as error:
-            raise _damaged_config(self.name) from error
+            return getattr(transformers, self.model_class).config_class(**{**values, **self.changes})
+        except (TypeError, ValueError):
+            raise _damaged_config(self.name) from None
 
     @contextmanager
     def using(self, tell: Tell) -> Iterator[nn.Module]:
@@ -266,16 +258,35 @@ def out_of_memory(name: str = "this part of the model", device: str | None = Non
     )
 
 
-def read_config(folder: Path, name: str) -> dict[str, Any]:
-    """A backbone's ``config.json``; ModelError when it is missing or unreadable."""
+def read_config(local: LocalModel, stream: str) -> dict[str, Any]:
+    """A backbone's ``config.json``.
+
+    Raises
+    ------
+    ModelError
+        When it is missing, unreadable, or of a model that cannot make this stream.
+    """
+    name = local.name
     try:
-        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        values = json.loads((local.folder / "config.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ModelError("config_missing", f"{name} has no config.json.", "Get the model's files again.") from None
     except (json.JSONDecodeError, UnicodeDecodeError):
         raise _damaged_config(name) from None
     if not isinstance(values, dict):
         raise _damaged_config(name)
+    if values.get("model_type") != KIND_OF[stream]:
+        raise ModelError(
+            "wrong_backbone",
+            f"The {stream} extractor must be of the kind {KIND_OF[stream]}, but {name} is {values.get('model_type', 'of no known kind')}.",
+            "Name a backbone of that kind in the model's config.json.",
+        )
+    if "quantization_config" in values:
+        raise ModelError(
+            "quantised",
+            f"{name} holds quantised weights, which this version cannot read.",
+            "Use the model in float16, bfloat16 or float32.",
+        )
     return values
 
 
