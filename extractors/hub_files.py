@@ -12,15 +12,19 @@ import hashlib
 import json
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from extractors.errors import ModelError
+from extractors.hub_transfer import PICKLES, ask, check_space, fetch_all, here_already, in_units, pickle_refused
+from extractors.in_thread import in_thread
+from extractors.stages import Stage
 from settings import Settings
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
-PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
 
 REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 """What a repository of the hub may be called."""
@@ -153,6 +157,50 @@ def weights_id(local: LocalModel, settings: Settings) -> str:
     return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
 
 
+def download(source: str, *, revision: str | None = None) -> Iterator[Stage | LocalModel]:
+    """Fetch a model into the hub's cache; only ever called because a person asked for it.
+
+    What is here already is checked and not fetched again; a download that was stopped goes on where it was.
+
+    Parameters
+    ----------
+    source : str
+        Hub name ``org/name``.
+    revision : str, optional
+        Branch, tag or commit; "main" by default.
+
+    Yields
+    ------
+    Stage
+        Named "download"; done and total are megabytes.
+    LocalModel
+        Last.
+
+    Raises
+    ------
+    ModelError
+        ``offline``, ``gated``, ``not_found``, ``wrong_hash``, ``disk_full``, ``download_failed``, ``pickle_refused``, ``weights_missing``.
+    """
+    if not is_repository(source) or (revision is not None and not _REVISION.fullmatch(revision)):
+        raise ModelError(
+            "not_found",
+            f"{display_name(source)[:80]!r} is no name of a model on the hub.",
+            "Names look like ShreyDixit/VIBE-Qwen2.5-14B.",
+        )
+    listing = yield from in_thread("download", 1, f"Asking the hub about {source}", lambda tell: ask(source, revision))
+    storage = storage_of(source)
+    check_space(listing, storage)
+    total, begun = listing.size / 1e6, here_already(listing, storage) / 1e6
+    message = f"Downloading {source}, {in_units(listing.size)}"
+    yield from _time_left(
+        in_thread("download", total, message, lambda tell: fetch_all(listing, storage, revision or "main", tell)),
+        begun,
+    )
+    found = model_in(storage / "snapshots" / listing.commit, source=source, revision=listing.commit)
+    yield Stage("download", total, total, f"{source} is here")
+    yield found
+
+
 def sha256_of(path: Path) -> str:
     """sha256 of a file, in hexadecimal."""
     with path.open("rb") as file:
@@ -203,15 +251,6 @@ def cached_commit(storage: Path, revision: str | None) -> str | None:
 def display_name(source: str) -> str:
     """A model's name as a person may see it: hub names as they are, of a folder its name only."""
     return source if is_repository(source) else Path(source).name
-
-
-def pickle_refused(name: str) -> ModelError:
-    """The error for weights that are a pickle."""
-    return ModelError(
-        "pickle_refused",
-        f"{name!r} is a pickle file, which can run code when it is read; only safetensors are loaded.",
-        "Ask its authors for a model.safetensors.",
-    )
 
 
 def _folder(text: str, beside: Path | None) -> Path | None:
@@ -278,3 +317,17 @@ def _identity(path: Path, settings: Settings) -> str:
         part.write_text(digest, encoding="ascii")
         part.replace(note)
     return digest
+
+
+def _time_left(job: Generator[Stage, None, Any], begun: float) -> Generator[Stage, None, Any]:
+    """The job's stages with a time left that does not count what was here before."""
+    try:
+        while True:
+            try:
+                stage = next(job)
+            except StopIteration as end:
+                return end.value
+            new = stage.done - begun
+            yield replace(stage, remaining_s=stage.elapsed_s * (stage.total - stage.done) / new if new > 0 else None)
+    finally:
+        job.close()
