@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import secrets
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
@@ -19,8 +19,8 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from extractors.errors import CineglassError
-from settings import ASSETS
+from extractors.errors import CineglassError, SelectionError
+from settings import ASSETS, Settings
 from ui.sessions import Shelf
 
 log = logging.getLogger(__name__)
@@ -31,12 +31,13 @@ MEDIA_TYPES = {
     ".tsv": "text/tab-separated-values; charset=utf-8",
     ".srt": "application/x-subrip; charset=utf-8",
     ".vtt": "text/vtt; charset=utf-8",
+    ".yaml": "application/yaml; charset=utf-8",
     ".npy": "application/octet-stream",
     ".png": "image/png",
     ".svg": "image/svg+xml",
 }
 FILMS = ("film.mp4", "clip.mp4")
-STORED = ("responses.npy", "responses.json", "networks.tsv", "transcript.tsv", *FILMS)
+STORED = ("responses.npy", "responses.json", "members.npy", "networks.tsv", "transcript.tsv", "card.yaml", *FILMS)
 TRANSCRIPTS = ("transcript.srt", "transcript.vtt", "transcript.json")
 FIGURES = ("networks.png", "networks.svg")
 SAFE = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, max-age=0, must-revalidate"}
@@ -49,7 +50,7 @@ def routes(shelf: Shelf) -> list[Route | Mount]:
         return await _answer(lambda: shelf.run(request.path_params["id"]), request.path_params["file"], shelf)
 
     async def of_example(request: Request) -> Response:
-        return await _answer(lambda: example_folder(request.path_params["id"]), request.path_params["file"], shelf)
+        return await _answer(lambda: example_folder(request.path_params["id"], shelf.settings), request.path_params["file"], shelf)
 
     started = secrets.token_hex(8)
 
@@ -65,12 +66,14 @@ def routes(shelf: Shelf) -> list[Route | Mount]:
     ]
 
 
-def example_folder(name: str) -> Path:
-    """Folder of an example; FileNotFoundError when there is none of this name."""
-    folder = ASSETS / "examples" / name
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name) or not (folder / "responses.json").is_file():
-        raise FileNotFoundError("There is no such example.")
-    return folder
+def example_folder(name: str, settings: Settings) -> Path:
+    """Folder of an example, built in or baked; FileNotFoundError when there is none of this name."""
+    from experiments.examples import find_example
+
+    try:
+        return find_example(name, settings).folder
+    except SelectionError:
+        raise FileNotFoundError("There is no such example.") from None
 
 
 async def _answer(find: Callable[[], Path], name: str, shelf: Shelf) -> Response:
@@ -97,13 +100,14 @@ def _file(find: Callable[[], Path], name: str, shelf: Shelf) -> Path:
     folder = find()
     if name in STORED:
         path = folder / name
-        if not path.is_file():
+        # a baked folder may come from anywhere, and with links in it
+        if not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
             raise FileNotFoundError(name)
         return path
     if name not in (*TRANSCRIPTS, *FIGURES):
         raise FileNotFoundError(name)
-    # An example's folder belongs to the project and is not written to
-    home = folder if folder.is_relative_to(shelf.runs) else shelf.settings.cache_dir / "made" / folder.name
+    # An example's folder belongs to the project, or to whoever baked it, and is not written to
+    home = folder if folder.is_relative_to(shelf.runs) else shelf.settings.cache_dir / "made" / sha256(str(folder).encode()).hexdigest()[:24]
     made = home / name
     newest = max((folder / source).stat().st_mtime for source in ("responses.json", "transcript.tsv") if (folder / source).is_file())
     if made.is_file() and made.stat().st_mtime >= newest:
