@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from extractors.in_thread import Tell
-from extractors.memory import total_bytes
+from extractors.memory import free_bytes, total_bytes
 
 if TYPE_CHECKING:
     from torch import nn
@@ -137,7 +137,7 @@ class WarmPool:
     def _make_room(self, device: str, size: int, *, everything: bool = False) -> None:
         with self._guard:
             for entry in [entry for entry in self._entries.values() if not entry.users and _kind(entry.device) == _kind(device)]:
-                if everything or self.held(device) + size > self.budget(device):
+                if everything or self.held(device) + size > self.budget(device) or free_bytes(device) < size:
                     self._forget(entry)
 
     def _forget(self, entry: _Entry) -> None:
