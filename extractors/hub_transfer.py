@@ -94,8 +94,8 @@ class Listing:
         return sum(file.size for file in self.files)
 
 
-def ask(repository: str, revision: str | None) -> Listing:
-    """Ask the hub for a repository's files.
+def ask(repository: str, revision: str | None, *, timeout: float = ANSWER_S) -> Listing:
+    """Ask the hub for a repository's files; ``timeout`` in seconds.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def ask(repository: str, revision: str | None) -> Listing:
     from huggingface_hub import HfApi
 
     with in_words(repository):
-        info = HfApi().model_info(repository, revision=revision, files_metadata=True, timeout=ANSWER_S)
+        info = HfApi().model_info(repository, revision=revision, files_metadata=True, timeout=timeout)
         commit, found = info.sha or "", list(info.siblings or ())[:FILES_MAX]
     names = {entry.rfilename for entry in found}
     single = "model.safetensors" in names

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -9,14 +12,31 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from encoder.cards import read_card, write_card
-from encoder.checkpoints import find_model, from_pretrained, list_models, sha256_of
+from encoder.checkpoints import find_model, from_pretrained, list_models, read_card_of, read_model
 from extractors.errors import ModelError, SelectionError
+from extractors.hub_files import download, sha256_of
+from extractors.stages import last
+from settings import ROOT, Settings
+from tests.hub_server import COMMIT, Repository, files_of, hub_server, using_hub
 from tests.tiny_model import tiny_card, tiny_features, tiny_model
+from tests.tiny_vibe import tiny_predictor
+
+VARIANT = "ShreyDixit/VIBE-Qwen2.5-14B"
 
 
 @pytest.fixture
 def folder(tmp_path):
     return tiny_model(tmp_path / "tiny")
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """A folder as the hub has it, named as an averaged model; nobody writes to it."""
+    return tiny_predictor(tmp_path_factory.mktemp("vibe") / "published")
+
+
+def published_features():
+    return tiny_features({"audio": 24, "text": 16, "video": 96}, {stream: stream for stream in ("audio", "text", "video")}, seed=3)
 
 
 def features_for(model, **present):
@@ -116,10 +136,152 @@ def test_an_unusable_config_is_a_model_error(folder, content):
         from_pretrained(folder)
 
 
-def test_a_hub_id_is_answered_with_what_this_version_has():
-    with pytest.raises(ModelError, match="loads no models from the web") as caught:
-        find_model("ShreyDixit/VIBE-Qwen2.5-14B")
+def test_a_hub_id_that_is_not_here_is_answered_with_the_way_to_get_it_and_without_the_network(tmp_path, monkeypatch):
+    with hub_server() as hub, using_hub(hub, tmp_path, monkeypatch):
+        for look in (find_model, read_model, from_pretrained):
+            with pytest.raises(ModelError) as caught:
+                look(VARIANT)
+            assert caught.value.code == "not_here"
+            assert VARIANT in str(caught.value)
+            assert f"python cli.py download-model {VARIANT}" in caught.value.hint
+        assert hub.seen == []
+
+
+def test_a_name_that_is_nothing_is_answered_with_what_there_is():
+    with pytest.raises(ModelError, match="Embedded models: vibe-sim") as caught:
+        find_model("vibe-simm")
     assert caught.value.code == "model_unknown"
+    assert VARIANT in caught.value.hint
+
+
+def test_a_published_model_loads_from_the_hub_cache_with_the_network_gone(tmp_path, monkeypatch, published):
+    with hub_server() as hub, using_hub(hub, tmp_path / "hub", monkeypatch):
+        hub.repositories[VARIANT] = Repository(files_of(published))
+        last(download(VARIANT))
+    with using_hub(None, tmp_path / "hub", monkeypatch):
+        files = read_model(VARIANT, settings=Settings(cache_dir=tmp_path))
+        model = from_pretrained(VARIANT, device="cpu", revision=COMMIT)
+    assert files.published
+    assert files.local.revision == COMMIT
+    assert files.folder == files.local.folder
+    assert files.weights_sha256 == model.weights_sha256 == sha256_of(published / "model.safetensors")
+    assert model.card.title == f"VIBE ({VARIANT})"
+    assert model.id == VARIANT
+    assert "0.3193" in model.card.accuracy
+    assert "ensemble" in model.card.accuracy
+    expected = from_pretrained(published, device="cpu").predict(published_features())
+    np.testing.assert_array_equal(model.predict(published_features()), expected)
+
+
+def test_a_revision_that_is_not_here_is_not_replaced_by_another_one(tmp_path, monkeypatch, published):
+    with hub_server() as hub, using_hub(hub, tmp_path / "hub", monkeypatch):
+        hub.repositories[VARIANT] = Repository(files_of(published))
+        last(download(VARIANT))
+        with pytest.raises(ModelError, match="revision v2") as caught:
+            read_model(VARIANT, revision="v2")
+    assert caught.value.code == "not_here"
+
+
+def test_a_folder_without_a_card_says_how_little_is_known_of_it(published, tmp_path):
+    files = read_model(published)
+    assert files.published
+    assert files.card.title == "VIBE checkpoint published"
+    assert files.card.badge == "VIBE checkpoint"
+    assert files.card.id == "published"
+    assert files.card.accuracy.startswith("unknown")
+    assert "0.3" not in files.card.model_dump_json()
+    assert files.card.weights_sha256 is None
+    assert not read_model("vibe-sim").published
+    for model in (published, "vibe-sim", VARIANT):
+        write_card(read_card_of(model), tmp_path / "card.yaml")
+        assert read_card(tmp_path / "card.yaml") == read_card_of(model)  # what was put together is a card like any other
+
+
+def test_a_folder_with_a_card_of_its_own_keeps_it(published, tmp_path):
+    folder = shutil.copytree(published, tmp_path / "mine")
+    write_card(tiny_card(sha256_of(folder / "model.safetensors"), title="Mine"), folder / "card.yaml")
+    assert read_model(folder).card.title == read_card_of(folder).title == "Mine"
+
+
+def test_other_weights_of_the_same_configuration_are_another_model(published, tmp_path):
+    folder = shutil.copytree(published, tmp_path / "published")
+    same = read_model(folder)
+    assert same.fingerprint == read_model(published).fingerprint
+    tensors = load_file(folder / "model.safetensors")
+    save_file({**tensors, "module.output_head.weight": tensors["module.output_head.weight"] + 1}, folder / "model.safetensors")
+    assert read_model(folder).fingerprint != same.fingerprint
+
+
+def test_weights_in_several_parts_load_to_the_same_numbers(published, tmp_path):
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    shutil.copy(published / "config.json", folder)
+    tensors = load_file(published / "model.safetensors")
+    names = sorted(tensors)
+    parts = {"model-00001-of-00002.safetensors": names[::2], "model-00002-of-00002.safetensors": names[1::2]}
+    for part, keys in parts.items():
+        save_file({key: tensors[key] for key in keys}, folder / part)
+    index = {"weight_map": {key: part for part, keys in parts.items() for key in keys}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    got = from_pretrained(folder, device="cpu").predict(published_features())
+    np.testing.assert_array_equal(got, from_pretrained(published, device="cpu").predict(published_features()))
+
+
+@pytest.mark.parametrize("stored", [torch.float16, torch.bfloat16])
+def test_half_precision_weights_run_in_float32_unless_asked_otherwise(published, tmp_path, stored):
+    folder = shutil.copytree(published, tmp_path / "half")
+    tensors = load_file(folder / "model.safetensors")
+    save_file({key: value.to(stored) if value.is_floating_point() else value for key, value in tensors.items()}, folder / "model.safetensors")
+    model = from_pretrained(folder, device="cpu")
+    assert {tensor.dtype for tensor in model.module.state_dict().values()} == {torch.float32}
+    assert {tensor.dtype for tensor in from_pretrained(folder, device="cpu", dtype=None).module.state_dict().values()} == {stored}
+    torch.testing.assert_close(model.module.output_head.weight, tensors["module.output_head.weight"].to(stored).float())
+
+
+def test_every_tensor_of_a_loaded_model_comes_from_its_file(published):
+    module = from_pretrained(published, device="cpu").module
+    tensors = load_file(published / "model.safetensors")
+    state = module.state_dict()
+    assert not any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers()))
+    for key, tensor in state.items():
+        assert torch.equal(tensor, tensors[f"module.{key}"]), key
+
+
+def test_changing_a_loaded_model_never_changes_its_file(published):
+    before = sha256_of(published / "model.safetensors")
+    module = from_pretrained(published, device="cpu").module
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(1)
+    assert sha256_of(published / "model.safetensors") == before
+
+
+PEAK = """
+import sys
+from encoder.checkpoints import load_model, read_model
+import torch, encoder.encoding_model, encoder.frontend, encoder.models.published, safetensors.torch
+
+def kilobytes(name):
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name))
+
+files = read_model(sys.argv[1])
+files.weights_sha256
+torch.zeros(1000).sum()
+before = kilobytes("VmRSS")
+model = load_model(files, device="cpu")
+for tensor in model.module.state_dict().values():
+    tensor.sum()  # weights are mapped: a page counts from when it is read
+print((kilobytes("VmHWM") - before) * 1024)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_loading_needs_little_more_memory_than_the_weights(tmp_path):
+    folder = tiny_predictor(tmp_path / "large", modality_fusion_transformer_dim=256, predictor_transformer_num_layers=4)
+    size = (folder / "model.safetensors").stat().st_size
+    assert size > 180e6
+    peak = int(subprocess.run([sys.executable, "-c", PEAK, str(folder)], cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+    assert 0.9 * size < peak < 1.5 * size
 
 
 def test_no_error_about_a_model_shows_a_path(tmp_path):
