@@ -17,6 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from encoder.models.published_config import PublishedVIBEConfig
 from extractors.backbone import read_config
 from extractors.errors import ModelError
 from extractors.grid import n_trs
@@ -143,9 +144,9 @@ def video_need(local: LocalModel, *, duration_s: float, dtype: str, batch: int, 
     return _need("video", "Picture", local, dtype, batch, shapes, work, _flops(shapes, tokens, hidden, layers, n_trs(duration_s)))
 
 
-def predictor_need(weights: Path, config: Any, *, source: str, duration_s: float) -> Need:
+def predictor_need(local: LocalModel, config: PublishedVIBEConfig, *, duration_s: float) -> Need:
     """The model itself: the whole clip for all its subjects at once."""
-    shapes = {name.removeprefix("module."): shape for name, shape in tensor_shapes((weights,)) if name != "n_averaged"}
+    shapes = {name.removeprefix("module."): shape for name, shape in tensor_shapes(local.weights) if name != "n_averaged"}
     rows, subjects, fused, fusion = n_trs(duration_s), config.num_subjects, config.fused_dim, config.modality_fusion_transformer_dim
 
     def work(batch: int, device: str) -> float:
@@ -156,7 +157,7 @@ def predictor_need(weights: Path, config: Any, *, source: str, duration_s: float
         return rows * (streams + subjects * each) + subjects * _attention(config.predictor_transformer_num_heads, rows, device)
 
     flops = _flops(shapes, rows, fused, config.predictor_transformer_num_layers, subjects)
-    return Need("predictor", "Brain model", source, _count(shapes), weights.stat().st_size, "float32", 1, _largest(shapes), work, flops)
+    return _need("predictor", "Brain model", local, "float32", 1, shapes, work, flops)
 
 
 def tensor_shapes(weights: tuple[Path, ...]) -> Iterator[tuple[str, tuple[int, ...]]]:

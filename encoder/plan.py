@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from encoder.needs import Need, audio_need, predictor_need, text_need, throughput, video_need
 from extractors.backbone import Placement
 from extractors.errors import ModelError
-from extractors.hub_files import LocalModel, display_name, find_local
+from extractors.hub_files import LocalModel, display_name, find_local, is_repository
 from extractors.memory import free_bytes, total_bytes
 from settings import Settings
 
@@ -170,9 +170,9 @@ def make_plan(files: ModelFiles, *, duration_s: float, settings: Settings) -> Pl
     ModelError
         ``"device_missing"`` when the settings ask for a device that is not here.
     """
-    from encoder.checkpoints import _choose_device
+    from encoder.checkpoints import choose_device
 
-    device = _choose_device(settings.device)
+    device = choose_device(settings.device)
     try:
         needs = _needs(files, duration_s)
     except _Missing as missing:
@@ -214,9 +214,7 @@ def _candidates(needs: Mapping[str, Need], device: str, free: Mapping[str, float
         largest_first = sorted(needs, key=lambda name: _size(needs[name]), reverse=True)
         for left_out in range(len(needs)):
             kept_off = largest_first[:left_out]
-            mixed = {
-                name: (name not in kept_off and _alone(need, gpu, free["gpu"])) or _alone(need, "cpu", host) for name, need in needs.items()
-            }
+            mixed = {name: (name not in kept_off and _alone(need, gpu, free["gpu"])) or _alone(need, "cpu", host) for name, need in needs.items()}
             if all(mixed.values()) and any(part.on_gpu for part in mixed.values()):
                 yield _plan(mixed, needs, low_mem=True)
     yield from _together(needs, "cpu", host)
@@ -332,7 +330,7 @@ class _Missing(Exception):
 def _needs(files: ModelFiles, duration_s: float) -> dict[str, Need]:
     config = files.config
     needs = {}
-    if files.frontend is None:
+    if files.published:
         found = _backbones(files)
         needs["audio"] = audio_need(
             found["audio"], duration_s=duration_s, batch=config.audio_extractor_batch_size, layer_index=config.audio_extractor_last_layer_index
@@ -347,7 +345,7 @@ def _needs(files: ModelFiles, duration_s: float) -> dict[str, Need]:
             batch=config.video_extractor_batch_size,
             states=config.video_extractor_num_last_hidden_states,
         )
-    needs["predictor"] = predictor_need(files.folder / "model.safetensors", config, source=_name_of(files), duration_s=duration_s)
+    needs["predictor"] = predictor_need(files.local, config, duration_s=duration_s)
     return needs
 
 
@@ -368,7 +366,7 @@ def _backbones(files: ModelFiles) -> dict[str, LocalModel]:
 
 
 def _what_is_missing(missing: Mapping[str, ModelError], files: ModelFiles) -> tuple[str, str]:
-    sizes: Mapping[str, int] = getattr(files.card, "downloads", {})
+    sizes = files.card.downloads
 
     def named(source: str) -> str:
         extra = [_gb(sizes[source])] if source in sizes else []
@@ -377,14 +375,10 @@ def _what_is_missing(missing: Mapping[str, ModelError], files: ModelFiles) -> tu
 
     names = [named(source) for source in missing]
     listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-    problem = f"{_name_of(files)} also needs {listed}, which {'is' if len(names) == 1 else 'are'} not on this machine."
-    hub = [source for source in missing if "not_here" in missing[source].code or "incomplete" in missing[source].code]
-    return problem, "; ".join(dict.fromkeys(missing[source].hint for source in hub))
-
-
-def _name_of(files: Any) -> str:
-    local = getattr(files, "local", None)
-    return local.name if local is not None else files.card.id
+    problem = f"{files.local.name} also needs {listed}, which {'is' if len(names) == 1 else 'are'} not on this machine."
+    if all(is_repository(source) for source in missing):
+        return problem, "Get what is missing with: " + " && ".join(f"python cli.py download-model {source}" for source in missing)
+    return problem, " ".join(dict.fromkeys(error.hint for error in missing.values()))
 
 
 def _gb(count: float) -> str:

@@ -210,8 +210,7 @@ def in_batches(count: int, batch: int, run: Callable[[int, int], T], tell: Tell)
         if failed is None:
             start = stop
             continue
-        for device in ("cuda", "mps"):
-            warm.empty_cache(device)
+        warm.empty_cache()
         if stop - start == 1:
             raise failed
         batch = (stop - start) // 2

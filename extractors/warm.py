@@ -165,14 +165,14 @@ def free(module: nn.Module, device: str) -> None:
     empty_cache(device)
 
 
-def empty_cache(device: str) -> None:
-    """Give back what torch holds on a device without using it."""
+def empty_cache(device: str | None = None) -> None:
+    """Give back what torch holds on a device, or on all, without using it."""
     import torch
 
     gc.collect()
-    if _kind(device) == "cuda" and torch.cuda.is_available():
+    if (device is None or _kind(device) == "cuda") and torch.cuda.is_available():
         torch.cuda.empty_cache()
-    elif _kind(device) == "mps" and torch.backends.mps.is_available():
+    if (device is None or _kind(device) == "mps") and torch.backends.mps.is_available():
         torch.mps.empty_cache()
 
 
