@@ -35,6 +35,15 @@ class Recogniser(StrEnum):
     none = "none"
 
 
+class Device(StrEnum):
+    """Where networks run."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+    mps = "mps"
+
+
 class Form(StrEnum):
     """Transcript formats."""
 
@@ -56,7 +65,12 @@ Film = Annotated[Path, typer.Argument(metavar="CLIP", help="A film or sound file
 Words = Annotated[Path | None, typer.Option("--transcript", help="Words to use instead of recognising them: SRT, VTT, JSON, TSV or plain text.")]
 Listen = Annotated[Recogniser | None, typer.Option("--recogniser", help="Who listens for words; by default the setting.")]
 NoSpeech = Annotated[bool, typer.Option("--no-speech", help="Run without words.")]
-Model = Annotated[str | None, typer.Option("--model", help="Id of an embedded model, or a folder; by default the setting.")]
+Model = Annotated[
+    str | None,
+    typer.Option("--model", help="Id of an embedded model, a folder, a hub name, or several joined by + (their mean); by default the setting."),
+]
+LowMem = Annotated[bool, typer.Option("--low-mem", help="Load one part of a published model at a time and free it after use.")]
+Where = Annotated[Device | None, typer.Option("--device", help="Where networks run; by default the setting.")]
 Short = Annotated[bool, typer.Option("--allow-short", help="Take a film of fewer TRs than the page does.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]
 
@@ -83,6 +97,8 @@ def predict(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the result.")],
     subjects: Annotated[str, typer.Option(help="Subjects, with commas between them.")] = "1,2,3,5",
     model: Model = None,
+    low_mem: LowMem = False,
+    device: Where = None,
     transcript: Words = None,
     recogniser: Listen = None,
     no_speech: NoSpeech = False,
@@ -99,16 +115,75 @@ def predict(
         _must_be_there(clip, transcript)
         _must_be_folder(out)
         listener = _recogniser(recogniser, no_speech, transcript)
+        settings = _settings(low_mem, device)
+        taken = _planned(clip, model, settings, allow_short=allow_short, quiet=quiet)
         result = _show(
-            job(clip, transcript=transcript, recogniser=listener, subjects=chosen, model=model, allow_short=allow_short), quiet=quiet
+            job(taken, transcript=transcript, recogniser=listener, subjects=chosen, model=model, settings=settings, allow_short=allow_short),
+            quiet=quiet,
         )
         save_result(result, out, film=film)
-        responses = result.responses
-        for warning in responses.warnings:
+        _say_result(result.responses, out)
+
+
+@app.command()
+def bake(
+    clip: Film,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The result's folder: new, or a baked one to replace.")],
+    model: Model = None,
+    title: Annotated[str | None, typer.Option(help="What the page calls it; by default the film's name.")] = None,
+    caption: Annotated[str | None, typer.Option(help="What to look for; by default which model made it.")] = None,
+    low_mem: LowMem = False,
+    device: Where = None,
+    transcript: Words = None,
+    recogniser: Listen = None,
+    no_speech: NoSpeech = False,
+    allow_short: Short = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a finished result that any machine plays as an example, without the model: see the setting CINEGLASS_RESULTS_DIR."""
+    with _spoken():
+        from experiments.bake import bake as job
+        from experiments.results import load_result
+
+        _must_be_there(clip, transcript)
+        listener = _recogniser(recogniser, no_speech, transcript)
+        settings = _settings(low_mem, device)
+        taken = _planned(clip, model, settings, allow_short=allow_short, quiet=quiet)
+        entering = {"transcript": transcript, "recogniser": listener, "allow_short": allow_short}
+        made = _show(job(taken, out=out, model=model, title=title, caption=caption, settings=settings, **entering), quiet=quiet)
+        _say_result(load_result(made).responses, made)
+
+
+@app.command()
+def features(
+    clip: Film,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the streams.")],
+    model: Model = None,
+    low_mem: LowMem = False,
+    device: Where = None,
+    transcript: Words = None,
+    recogniser: Listen = None,
+    no_speech: NoSpeech = False,
+    allow_short: Short = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compute the streams that a model takes: audio.npy, text.npy, video.npy, features.json."""
+    with _spoken():
+        from experiments.features import features as job
+        from experiments.features import save_features
+
+        _must_be_there(clip, transcript)
+        _must_be_folder(out)
+        listener = _recogniser(recogniser, no_speech, transcript)
+        settings = _settings(low_mem, device)
+        taken = _planned(clip, model, settings, allow_short=allow_short, quiet=quiet)
+        entering = {"transcript": transcript, "recogniser": listener, "allow_short": allow_short}
+        admitted, _, found = _show(job(taken, model=model, settings=settings, **entering), quiet=quiet)
+        save_features(found, admitted, out)
+        for warning in found.warnings:
             print(f"Note: {warning}", file=sys.stderr)
-        mark = "SIMULATED. " if responses.simulated else ""
-        rows = f"{responses.n_trs} TRs, {int(responses.valid.sum())} valid"
-        print(f"{mark}{responses.model_title}: {', '.join(responses.subject_labels)}; {rows}; in {out}")
+        shapes = ", ".join(f"{name} {array.shape[1]}{'' if found.present[name] else ' (absent)'}" for name, array in found.items())
+        print(f"{found.n_trs} TRs: {shapes}; in {out}")
 
 
 @app.command()
@@ -187,8 +262,68 @@ def streams(
 
 
 @app.command()
+def models(
+    name: Annotated[str | None, typer.Argument(metavar="ID", help="Print this model's card.", show_default=False)] = None,
+    ask: Annotated[bool, typer.Option("--ask", help="Ask the hub which published variants there are.")] = False,
+) -> None:
+    """List the models with their state and what is still to be downloaded, or print one model's card in full."""
+    with _spoken():
+        from experiments.card_text import card_lines
+        from experiments.models import card_of, list_models
+
+        if name is not None:
+            print("\n".join(card_lines(card_of(name))))
+            return
+        print("id\tstate\tsize\tnote")
+        for state in list_models(ask=ask):
+            size = "" if state.state != "downloadable" else _size(state.size_bytes)
+            print(f"{state.id}\t{state.state}\t{size}\t{' '.join(f'{state.why} {state.way_out}'.split()) or state.title}")
+
+
+@app.command()
+def download_model(
+    name: Annotated[str, typer.Argument(metavar="ID", help="A hub name, for example ShreyDixit/VIBE-Qwen2.5-14B.", show_default=False)],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before downloading.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Download a published model and the pretrained networks it stands on; says how large they are and asks first."""
+    with _spoken():
+        from experiments.models import download_model as job
+        from experiments.models import missing_of
+
+        fetched: set[str] = set()
+        # which networks a model stands on may be known only when its own files are here
+        while missing := [part for part in missing_of(name) if part.source not in fetched]:
+            for part in missing:
+                print(f"{part.source}\t{_size(part.size_bytes)}", file=sys.stderr)
+            if not yes and not typer.confirm("Download from the Hugging Face hub?", err=True):
+                return
+            fetched |= set(_show(job(name), quiet=quiet))
+        print(f"{name} and all it needs are on this machine.")
+
+
+@app.command()
+def plan(
+    model: Model = None,
+    minutes: Annotated[float, typer.Option(min=0.1, help="Length of the film.")] = 10.0,
+    low_mem: LowMem = False,
+    device: Where = None,
+) -> None:
+    """Print what a run would take: which part where, how much memory, about how long. Nothing is loaded."""
+    with _spoken():
+        from experiments.models import card_of, model_plan
+
+        settings = _settings(low_mem, device)
+        chosen = model or settings.model
+        made = model_plan(chosen, duration_s=60 * minutes, settings=settings)
+        print("\n".join(made.lines()) if made is not None else card_of(chosen, settings).resources)
+        if made is not None and not made.ok:
+            raise typer.Exit(MISSING)
+
+
+@app.command()
 def examples() -> None:
-    """List the finished examples that come with the program."""
+    """List the finished examples: those that come with the program, and those of the setting CINEGLASS_RESULTS_DIR."""
     with _spoken():
         from experiments.examples import list_examples
 
@@ -223,11 +358,10 @@ def train(
 def recovery(model: Model = None) -> None:
     """Print how well a simulated model returns what was planted, from its card."""
     with _spoken():
-        from encoder.cards import read_card
-        from encoder.checkpoints import find_model
+        from experiments.models import card_of
         from settings import get_settings
 
-        card = read_card(find_model(model or get_settings().model) / "card.yaml")
+        card = card_of(model or get_settings().model)
         print(f"{card.title} ({card.id}). Accuracy on measured brains: {card.accuracy}.")
         for part in card.recovery:
             print(f"\n{part.label}: {part.valid_trs} valid TRs of {len(part.clips)} clips")
@@ -237,6 +371,44 @@ def recovery(model: Model = None) -> None:
                 ridge, slope = (f"{value:.3f}" if value is not None else "" for value in (figure.ridge, figure.slope))
                 numbers = f"{figure.r:.3f}\t{interval}\t{figure.ceiling:.3f}\t{figure.of_ceiling:.3f}\t{ridge}\t{slope}"
                 print(f"{name}\t{figure.parcels}\t{numbers}")
+
+
+def _settings(low_mem: bool, device: Device | None) -> Any:
+    """The settings of this process, with what the command says."""
+    from settings import get_settings
+
+    return get_settings().model_copy(update=({"low_mem": True} if low_mem else {}) | ({"device": device.value} if device else {}))
+
+
+def _planned(clip: Path, model: str | None, settings: Any, *, allow_short: bool, quiet: bool) -> Any:
+    """With a published model, admit the film and print the plan; otherwise the film's path as it came."""
+    from experiments.intake import admitted
+    from experiments.models import model_plan, whole
+
+    chosen = model or settings.model
+    if not whole(chosen, settings).published:
+        return clip
+
+    taken = _show(admitted(clip, settings=settings, allow_short=allow_short), quiet=quiet)
+    made = model_plan(chosen, duration_s=taken.duration, settings=settings)
+    if not made.ok:
+        _fail(f"{made.problem} {made.way_out}", MISSING)
+    print("\n".join(made.lines()), file=sys.stderr)
+    return taken
+
+
+def _say_result(responses: Any, out: Path) -> None:
+    for warning in responses.warnings:
+        print(f"Note: {warning}", file=sys.stderr)
+    mark = "SIMULATED. " if responses.simulated else ""
+    rows = f"{responses.n_trs} TRs, {int(responses.valid.sum())} valid"
+    print(f"{mark}{responses.model_title}: {', '.join(responses.subject_labels)}; {rows}; in {out}")
+
+
+def _size(count: int | None) -> str:
+    from extractors.hub_transfer import in_units
+
+    return "size unknown" if count is None else f"about {in_units(count)}"
 
 
 def _recogniser(recogniser: Recogniser | None, no_speech: bool, transcript: Path | None) -> str | None:
@@ -322,7 +494,7 @@ def _spoken() -> Iterator[None]:
     """Turn errors into one line on stderr and an exit code."""
     try:
         yield
-    except typer.Exit:
+    except (typer.Exit, typer.Abort):
         raise
     except (ModelError, SpeechError) as error:
         _fail(f"{error.message} {error.hint}", MISSING)

@@ -14,8 +14,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from encoder import ensemble
 from encoder.cards import Card, write_card
-from encoder.checkpoints import read_model
 from experiments.examples import CARD, FACTS, FILM
 from experiments.intake import Film, Words
 from experiments.predict import Result, predict
@@ -72,7 +72,7 @@ def bake(
     out = Path(out)
     _must_be_free(out)
     chosen = settings.model if model is None else model
-    card = read_model(chosen).card if isinstance(chosen, str | os.PathLike) else chosen.card
+    card = ensemble.read(chosen, settings=settings).card if isinstance(chosen, str | os.PathLike) else chosen.card
     entering = {"transcript": transcript, "recogniser": recogniser, "name": name, "allow_short": allow_short}
     began = time.monotonic()
     result = yield from passing_on(predict(film, model=chosen, settings=settings, **entering))

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from encoder.atlas import DISPLAY_NAMES, NETWORK_NAMES, load_atlas
-from encoder.cards import read_card
-from encoder.checkpoints import find_model, list_models
 from encoder.responses import SUBJECTS
 from experiments.examples import list_examples
+from experiments.models import ModelState, list_models
 from extractors import speech
 from extractors.formats import FORMATS
 from extractors.grid import TR
@@ -18,18 +17,16 @@ from settings import Settings, get_settings
 def capabilities(settings: Settings | None = None) -> dict[str, Any]:
     """Models, recognisers, limits and names; JSON-able, without paths of this machine."""
     settings = settings or get_settings()
-    cards = [read_card(find_model(name) / "card.yaml") for name in list_models()]
-    keys = ("id", "title", "badge", "simulated", "calibrated", "accuracy", "licence", "weights_sha256")
     return {
         "tr": TR,
         "subjects": list(SUBJECTS),
         "units": "z",
-        "models": [{key: getattr(card, key) for key in keys} for card in cards],
+        "models": [_model(state) for state in list_models(settings)],
         "recognisers": speech.available(settings),
         "networks": {name: DISPLAY_NAMES[name] for name in NETWORK_NAMES},
         "groups": {group.id: group.label for group in load_atlas().groups},
         "transcript_formats": list(FORMATS),
-        "examples": [example.id for example in list_examples()],
+        "examples": [example.id for example in list_examples(settings)],
         "limits": {
             "min_trs": settings.min_trs,
             "max_duration_s": settings.max_duration_s,
@@ -38,3 +35,9 @@ def capabilities(settings: Settings | None = None) -> dict[str, Any]:
             "max_fps": settings.max_fps,
         },
     }
+
+
+def _model(state: ModelState) -> dict[str, Any]:
+    """What a program needs to choose a model; of a folder its name only."""
+    card = {key: getattr(state.card, key, None) for key in ("simulated", "calibrated", "accuracy", "licence", "weights_sha256")}
+    return {"id": state.shown_id, "title": state.title, "badge": state.badge, "state": state.state, "size_bytes": state.size_bytes, **card}
