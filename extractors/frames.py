@@ -73,8 +73,8 @@ def iter_frames(
             raise death_of(process, get_settings().gate_timeout_s)
 
 
-def count_frames(clip: Clip) -> tuple[int, float]:
-    """Number of pictures of a film that has some, and the film time of the first in seconds; nothing is decoded.
+def count_frames(clip: Clip) -> int:
+    """Number of pictures of a film that has some; nothing is decoded.
 
     Raises
     ------
@@ -85,11 +85,10 @@ def count_frames(clip: Clip) -> tuple[int, float]:
         assert process.stdout is not None
         if not selector.select(STALL_S):
             raise timed_out(STALL_S)
-        answer = np.frombuffer(process.stdout.read(), "<f8")
-        if len(answer) != 2:
+        answer = process.stdout.read()
+        if not answer:
             raise death_of(process, get_settings().gate_timeout_s)
-        count, start_s = answer
-        return int(count), float(start_s)
+        return int(answer)
 
 
 @contextmanager

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
+from fractions import Fraction
+from itertools import islice
 
 import numpy as np
 import pytest
 
-from extractors.frames import iter_frames
+from extractors.errors import MediaError
+from extractors.frames import count_frames, iter_frames
 from extractors.media import admit
 from extractors.stages import last
-from settings import Settings
+from settings import ASSETS, Settings
 from tests.films import bar, write_film
 
 
@@ -58,3 +62,48 @@ def test_pictures_belong_to_the_caller(clip):
     pictures = [picture for _, picture in iter_frames(clip, fps=10)]
     pictures[0][:] = 0
     assert pictures[1].max() > 0
+
+
+@pytest.mark.parametrize("fps", [24, 25, 30, Fraction(30000, 1001)], ids=str)
+def test_exact_pictures_are_those_decord_gives_of_the_upload(tmp_path, fps):
+    options = {"preset": "veryfast", "bf": "3", "g": "20"}
+    path = write_film(tmp_path / "a.mp4", 3, fps=fps, size=(320, 180), picture=waves, options=options)
+    assert_equal_decord(path, last(admit(path, settings=Settings(cache_dir=tmp_path / "cache"), allow_short=True)))
+
+
+def test_exact_pictures_are_those_decord_gives_of_a_real_film(tmp_path):
+    path = sorted((ASSETS / "examples").glob("*/clip.mp4"))[0]
+    assert_equal_decord(path, last(admit(path, settings=Settings(cache_dir=tmp_path / "cache"))), limit=120)
+
+
+def waves(time_s: float, width: int, height: int) -> np.ndarray:
+    """Coloured waves that drift, so that no picture is like its neighbour."""
+    y, x = np.mgrid[0:height, 0:width]
+    return np.stack([128 + 100 * np.sin((x + c * y) / (5 + c) + 4 * time_s) for c in range(3)], -1).astype(np.uint8)
+
+
+def assert_equal_decord(path, clip, limit: int | None = None) -> None:
+    """Same number of pictures, each of them like decord's of the same number and unlike its neighbours."""
+    decord = pytest.importorskip("decord", reason="decord, which the published port used, is not installed")
+    reader = decord.VideoReader(str(path), width=256, height=256)
+    assert count_frames(clip) == len(reader)
+    assert clip.fps == pytest.approx(reader.get_avg_fps(), rel=1e-6)
+    ours = np.stack([picture for _, picture in islice(iter_frames(clip, size=(256, 256), exact=True), limit)])
+    assert len(ours) == (limit or len(reader))
+    theirs = reader.get_batch(range(len(ours))).asnumpy()
+    difference = np.abs(ours.astype(int) - theirs)
+    assert difference.mean((1, 2, 3)).max() <= 1
+    moved = np.abs(np.diff(theirs.astype(int), axis=0)).mean((1, 2, 3))
+    assert np.median(moved) > 3 * difference.mean()
+
+
+def test_counting_a_film_that_is_gone_says_so(clip, tmp_path):
+    with pytest.raises(MediaError) as caught:
+        count_frames(replace(clip, path=tmp_path / "gone.mp4"))
+    assert caught.value.code == "clip_gone"
+
+
+def test_counting_a_file_that_is_no_film_says_so(clip, tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"nothing")
+    with pytest.raises(MediaError):
+        count_frames(replace(clip, path=tmp_path / "a.mp4"))
