@@ -79,8 +79,7 @@ class BERG:
 
         Asks the hub when it can be reached and answers from memory otherwise; an embedded model has none. ModelNotFoundError for an unknown id.
         """
-        folder = card_of(model_id)[1]
-        if (folder / "config.json").is_file():
+        if _embedded(card_of(model_id)[1]):
             return []
         from encoder.collection import variants
 
@@ -156,20 +155,22 @@ class BERG:
             raise InvalidParameterError(
                 "config", "config chooses no weights here.", "Name the weights with model_variant: a hub name or a folder with config.json."
             )
-        embedded = (folder / "config.json").is_file()
+        embedded = _embedded(folder)
         if embedded and model_variant is not None:
             raise not_allowed("model_variant", f"None for {model_id}, which has its own weights", model_variant)
-        names = [] if embedded else self._variants(model_variant, card)
+        names = [] if embedded else self._names(model_variant, card)
+        places = [self._place(name) for name in names]
         model = BERGModel(
             card,
-            model_id if embedded else "+".join(self._found(name) for name in names),
+            model_id if embedded else "+".join(places),
             variant="+".join(Path(name).name if Path(name).is_dir() else name for name in names) or None,
+            repository=names[0] if len(names) == 1 and places != names and not Path(places[0], "card.yaml").is_file() else None,
+            variants=lambda: self.get_model_variants(model_id),
             subject=subject,
             selection=selection,
             device=device,
             low_mem=low_mem_use,
             settings=self._settings,
-            variants=lambda: self.get_model_variants(model_id),
         )
         model.load_model()
         return model
@@ -223,7 +224,7 @@ class BERG:
         values, metadata = model.encode(transcripts, video_path=video_path, subject=subject, show_progress=show_progress)
         return (values, metadata) if return_metadata else values
 
-    def _variants(self, given: Any, card: Any) -> list[str]:
+    def _names(self, given: Any, card: Any) -> list[str]:
         """Names of the weights asked for."""
         default = card.parameters["model_variant"].default
         names = [default] if given is None else [given] if isinstance(given, str | os.PathLike) else given
@@ -231,7 +232,7 @@ class BERG:
             raise not_allowed("model_variant", "a hub name or a folder, or a list of them", given, f"For example {default}.")
         return [os.fspath(name) for name in names]
 
-    def _found(self, name: str) -> str:
+    def _place(self, name: str) -> str:
         """Folder of a variant below BERG's own folder, when it is there; otherwise its name as it is."""
         if self.berg_dir is None or Path(name).is_dir():
             return name
@@ -243,6 +244,11 @@ class BERG:
         places = [storage / "snapshots" / commit] if commit else []
         places += [root / name, root / name.rpartition("/")[2], root]
         return next((str(place) for place in places if (place / "config.json").is_file()), name)
+
+
+def _embedded(folder: Path) -> bool:
+    """Whether a model's weights come with the program."""
+    return (folder / "config.json").is_file()
 
 
 def _refuse(unknown: Mapping[str, Any], function: str, allowed: tuple[str, ...]) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,11 @@ class BERGModel:
     card : Card
     source : str
         What :func:`experiments.predict.predict` takes as the model: an id, a folder, a hub name.
-    variants : list of str
+    variant : str or None
+        Name of the weights asked for, for people; None for an embedded model.
+    repository : str or None
+        Hub name of weights that were found in a folder without a card: they get that repository's card.
+    variants : callable
         Hub names of further weights for the same card.
     subject : int, list of int or None
         Of those that :meth:`encode` predicts when it is not told otherwise.
@@ -48,6 +53,11 @@ class BERGModel:
     device : {"auto", "cpu", "cuda", "mps"}
     low_mem : bool
     settings : Settings
+
+    Attributes
+    ----------
+    weights_card : Card
+        Of the weights themselves, which may lie in a folder with a card of its own.
     """
 
     def __init__(
@@ -55,13 +65,14 @@ class BERGModel:
         card: Card,
         source: str,
         *,
-        variant: str | None,
+        variant: str | None = None,
+        repository: str | None = None,
+        variants: Callable[[], list[str]],
         subject: Any,
         selection: Any,
         device: Any,
         low_mem: Any,
         settings: Settings,
-        variants: Any,
     ):
         if subject is not None:
             subjects_of(subject)
@@ -69,12 +80,12 @@ class BERGModel:
             raise not_allowed("device", f"one of {', '.join(DEVICES)}", str(device), "auto takes a GPU when there is one.")
         if not isinstance(low_mem, bool | np.bool_):
             raise not_allowed("low_mem_use", "True or False", low_mem)
-        self.card = card
+        self.card = self.weights_card = card
         self.subject = subject
         self.selection = selection
         self.columns = selected(selection)
         self.model_variant = variant
-        self._source = source
+        self._source, self._repository = source, repository
         self._settings = settings.model_copy(update={"device": str(device), "low_mem": bool(low_mem)})
         self._variants = variants
         self._responses: Responses | None = None
@@ -96,15 +107,16 @@ class BERGModel:
         InvalidParameterError
             For a device that this machine does not have.
         """
-        from encoder.checkpoints import read_model
+        from encoder.checkpoints import read_card_of
+        from encoder.ensemble import read
+        from extractors.hub_files import find_local
 
         with berg_errors():
-            files = read_model(self._source)
-            if getattr(files, "published", False):
-                from extractors.hub_files import find_local
-
+            files = read(self._source, settings=self._settings)
+            if files.published:
                 for name in (files.config.text_extractor, files.config.audio_extractor, files.config.video_extractor):
                     find_local(name, beside=files.folder)
+            self.weights_card = files.card if self._repository is None else read_card_of(self._repository, settings=self._settings)
         device = self._settings.device
         if device in ("cuda", "mps"):
             import torch
@@ -127,7 +139,8 @@ class BERGModel:
             clip = _run(admitted(film, settings=self._settings, allow_short=True), show_progress)
             words, said = words_for(transcripts, clip)
             job = predict(clip, transcript=words, subjects=subjects, model=self._source, settings=self._settings, allow_short=True)
-            self._responses = _run(job, show_progress).responses
+            responses = _run(job, show_progress).responses
+        self._responses = responses if self._repository is None else _relabelled(responses, self.weights_card)
         for sentence in (*said, *self._responses.warnings):
             warnings.warn(sentence, stacklevel=3)
         import torch
@@ -145,7 +158,7 @@ class BERGModel:
 
     def get_metadata(self) -> dict[str, Any]:
         """What the columns of this model's responses are; sliced by the selection, as the responses."""
-        return model_facts(self.card, self.subject, self.columns)
+        return model_facts(self.weights_card, self.subject, self.columns)
 
     def describe(self) -> dict[str, Any]:
         """What the model is, from its card."""
@@ -212,9 +225,9 @@ class BERGModel:
                     parcels=shown,
                     display_mode=display_mode,
                     cmap=cmap,
-                    simulated=self.card.simulated,
+                    simulated=self.weights_card.simulated,
                     valid=valid,
-                    range_floor=self.card.usual_sd,
+                    range_floor=self.weights_card.usual_sd,
                     title=who,
                 ),
                 False,
@@ -277,6 +290,12 @@ def model_facts(card: Card, subject: Any, columns: np.ndarray = EVERY_PARCEL) ->
         "accuracy": card.accuracy,
         **parcel_facts(columns),
     }
+
+
+def _relabelled(responses: Responses, card: Card) -> Responses:
+    """The same responses under the card that belongs to their weights."""
+    extra = {**responses.extra, "calibrated": card.calibrated, "accuracy": card.accuracy}
+    return replace(responses, model_id=card.id, model_title=card.title, badge=card.badge, range_floor=card.usual_sd, extra=extra)
 
 
 def _film(video_path: Any) -> Path | Clip:
