@@ -36,6 +36,10 @@ LEFT_OUT = {"VJEPA2Model": {"pred_num_hidden_layers": 0}}
 """Changes that leave out layers of which no stream is made: V-JEPA 2's own predictor of masked patches."""
 
 
+OUT_OF_MEMORY = ("out of memory", "not enough memory", "defaultcpuallocator", "cublas_status_alloc_failed")
+"""What errors for lack of memory say, in small letters."""
+
+
 @dataclass(frozen=True)
 class Placement:
     """Where and how a backbone runs.
@@ -244,7 +248,7 @@ def is_memory_error(error: BaseException) -> bool:
         return True
     # torch.OutOfMemoryError is a RuntimeError; the CPU's and Metal's allocators raise plain ones
     said = str(error).lower()
-    return isinstance(error, RuntimeError) and any(word in said for word in ("out of memory", "not enough memory", "defaultcpuallocator"))
+    return isinstance(error, RuntimeError) and any(word in said for word in OUT_OF_MEMORY)
 
 
 def out_of_memory(name: str = "this part of the model", device: str | None = None) -> FeatureError:

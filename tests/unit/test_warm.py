@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from extractors.in_thread import Stopped
+from extractors.memory import free_bytes, total_bytes
 from extractors.warm import WarmPool, bytes_of
 
 KB = 1024
@@ -145,3 +146,17 @@ def test_a_dropped_module_is_loaded_anew_for_the_next_user():
         assert pool.held() == 0
     assert bytes_of(use(pool, "a", 7)) == 7 * KB
     assert pool.loads == 2
+
+
+def test_a_containers_limit_counts_and_files_in_its_cache_do_not(tmp_path):
+    (tmp_path / "memory.max").write_text("50000000\n")
+    (tmp_path / "memory.current").write_text("30000000\n")
+    (tmp_path / "memory.stat").write_text("anon 20000000\nfile 10000000\ninactive_file 6000000\nactive_file 4000000\n")
+    assert total_bytes("cpu", cgroup=tmp_path) == 50_000_000
+    assert free_bytes("cpu", cgroup=tmp_path) == 30_000_000
+
+
+def test_without_a_limit_the_machines_memory_counts(tmp_path):
+    (tmp_path / "memory.max").write_text("max\n")
+    assert total_bytes("cpu", cgroup=tmp_path) == total_bytes("cpu", cgroup=tmp_path / "none") > 10**8
+    assert 0 < free_bytes("cpu", cgroup=tmp_path) <= total_bytes("cpu", cgroup=tmp_path)
