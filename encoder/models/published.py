@@ -14,7 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from encoder.models.linear import Linear, linear
 from encoder.models.published_config import STREAMS, PublishedVIBEConfig
+
+ROWS_AT_ONCE = 512
+"""Rows (subjects times TRs) that are predicted together: enough for fast matrix products, few enough that memory holds hardly more than the
+weights. A single long clip is one sequence and goes in whole; its feed-forward layers take this many rows at a time."""
 
 
 class FusionEncoder(nn.Module):
@@ -52,14 +57,32 @@ class FusionEncoder(nn.Module):
         -------
         Tensor [B, T, fused_dim]
         """
-        count = subject_ids.shape[0]
-        tokens = [self.projections[name](features[name]) for name in STREAMS]
-        steps = tokens[0].shape[1]
-        tokens = [token.expand(count, -1, -1) for token in tokens]
-        tokens.append(self.subject_embeddings(subject_ids)[:, None, :].expand(-1, steps, -1))
-        stacked = torch.stack(tokens, dim=2)
-        mixed = self.transformer(stacked.flatten(0, 1)).unflatten(0, (count, steps))
+        return self.fuse(self.project(features), subject_ids)
+
+    def project(self, features: Mapping[str, Tensor]) -> Tensor:
+        """The streams' tokens [B or 1, T, streams, width]; they do not depend on the subject."""
+        return torch.stack([self.projections[name](features[name]) for name in STREAMS], dim=2)
+
+    def fuse(self, tokens: Tensor, subject_ids: Tensor) -> Tensor:
+        """Tokens of :meth:`project` and subjects [B] become [B, T, fused_dim]."""
+        count, steps = subject_ids.shape[0], tokens.shape[1]
+        subject = self.subject_embeddings(subject_ids)[:, None, None].expand(-1, steps, -1, -1)
+        stacked = torch.cat([tokens.expand(count, -1, -1, -1), subject], dim=2).flatten(0, 1)
+        learning = self.training or torch.is_grad_enabled()
+        mixed = self.transformer(stacked) if learning else torch.cat([self._mixed(rows) for rows in stacked.split(ROWS_AT_ONCE)])
+        mixed = mixed.unflatten(0, (count, steps))
         return mixed.flatten(2) if self.concat else mixed.mean(2)
+
+    def _mixed(self, x: Tensor) -> Tensor:
+        """What ``self.transformer`` answers without gradients or dropout, by the faster products: [rows, tokens, width]."""
+        for layer in self.transformer.layers:
+            attention = layer.self_attn
+            q, k, v = linear(x, attention.in_proj_weight, attention.in_proj_bias).unflatten(-1, (3, attention.num_heads, -1)).permute(2, 0, 3, 1, 4)
+            mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+            x = layer.norm1(x + linear(mixed, attention.out_proj.weight, attention.out_proj.bias))
+            hidden = linear(x, layer.linear1.weight, layer.linear1.bias, gelu=True)
+            x = layer.norm2(x + linear(hidden, layer.linear2.weight, layer.linear2.bias))
+        return x
 
 
 class ScaleNorm(nn.Module):
@@ -81,10 +104,10 @@ class Attention(nn.Module):
     def __init__(self, dim: int, heads: int):
         super().__init__()
         self.heads = heads
-        self.to_q = nn.Linear(dim, dim, bias=False)
-        self.to_k = nn.Linear(dim, dim, bias=False)
-        self.to_v = nn.Linear(dim, dim, bias=False)
-        self.to_out = nn.Linear(dim, dim, bias=False)
+        self.to_q = Linear(dim, dim, bias=False)
+        self.to_k = Linear(dim, dim, bias=False)
+        self.to_v = Linear(dim, dim, bias=False)
+        self.to_out = Linear(dim, dim, bias=False)
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         """``x`` is [B, T, dim]; ``cos`` and ``sin`` are [T, head_dim / 2]."""
@@ -98,11 +121,17 @@ class FeedForward(nn.Module):
 
     def __init__(self, dim: int, dropout: float = 0.0):
         super().__init__()
-        self.ff = nn.Sequential(nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU()), nn.Dropout(dropout), nn.Linear(4 * dim, dim))
+        self.ff = nn.Sequential(nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU()), nn.Dropout(dropout), Linear(4 * dim, dim))
 
     def forward(self, x: Tensor) -> Tensor:
         """``x`` is [B, T, dim]."""
-        return self.ff(x)
+        if self.training or torch.is_grad_enabled():
+            return self.ff(x)
+        first, last = self.ff[0][0], self.ff[2]
+        out = torch.empty_like(x)
+        for given, answer in zip(x.flatten(0, 1).split(ROWS_AT_ONCE), out.view(-1, x.shape[-1]).split(ROWS_AT_ONCE), strict=True):
+            answer.copy_(last(linear(given, first.weight, first.bias, gelu=True)))
+        return out
 
 
 class RotaryPositions(nn.Module):
@@ -158,7 +187,7 @@ class PublishedVIBE(nn.Module):
         self.register_buffer("pre_tokens", torch.zeros(0, config.fused_dim))  # empty and unused, but part of the published files
         self.encoder = FusionEncoder(config, dropout)
         self.predictor = Predictor(config, dropout)
-        self.output_head = nn.Linear(config.fused_dim, config.num_rois, bias=False)
+        self.output_head = Linear(config.fused_dim, config.num_rois, bias=False)
 
     def forward(self, features: Mapping[str, Tensor], subject_ids: Tensor) -> Tensor:
         """Predict responses.
@@ -175,7 +204,12 @@ class PublishedVIBE(nn.Module):
         -------
         Tensor [B, T, num_rois]
         """
-        return self.output_head(self.predictor(self.encoder(features, subject_ids)))
+        steps = features[STREAMS[0]].shape[1]
+        groups = subject_ids.split(max(1, ROWS_AT_ONCE // max(1, steps)))
+        if torch.is_grad_enabled() or len(groups) == 1 or any(values.shape[0] > 1 for values in features.values()):
+            return self.output_head(self.predictor(self.encoder(features, subject_ids)))
+        tokens = self.encoder.project(features)
+        return torch.cat([self.output_head(self.predictor(self.encoder.fuse(tokens, group))) for group in groups])
 
 
 def _projection(size: int, width: int, layers: int) -> nn.Sequential:
@@ -183,7 +217,7 @@ def _projection(size: int, width: int, layers: int) -> nn.Sequential:
     widths = [int(value) for value in np.linspace(size, width, layers + 1)]
     steps: list[nn.Module | Callable] = []
     for i in range(layers):
-        steps.append(nn.Linear(widths[i], widths[i + 1]))
+        steps.append(Linear(widths[i], widths[i + 1]))
         if i < layers - 1:
             steps.append(nn.LeakyReLU(0.01))
     return nn.Sequential(*steps)
