@@ -21,8 +21,11 @@ from extractors.tr_table import no_words
 from extractors.transcript import Transcript
 from viz.export import write
 
-FORM = 1
-"""Version of this form, kept in ``responses.json``."""
+FORM = 2
+"""Version of this form, kept in ``responses.json``. 2 may hold the spread of an ensemble; a result of form 1 has none and is read as before."""
+
+MEMBERS = {"spread": "spread.npy", "member_curves": "member_curves.npy"}
+"""Files of what the members of an ensemble leave behind."""
 
 FILMS = ("film.mp4", "clip.mp4")
 """Names under which a film may lie beside its result."""
@@ -32,8 +35,10 @@ def save_result(result: Result, folder: str | os.PathLike, *, film: bool | str =
     """Write a result.
 
     ``responses.npy`` float32 [subjects, TRs, 1000]; ``responses.json`` labels, units and provenance; ``networks.tsv`` network and group means;
-    ``transcript.tsv`` the TR table; with ``film`` the canonical film too, under that name (True: ``film.mp4``). All files are written beside
-    their places before the first is renamed, and while they are renamed there is no ``responses.json``: a folder with it is whole.
+    ``transcript.tsv`` the TR table; with ``film`` the canonical film too, under that name (True: ``film.mp4``). The result of an ensemble has
+    ``spread.npy`` float32 [subjects, TRs, 1000] too, the standard deviation between its members, and ``member_curves.npy`` float32
+    [members, subjects, TRs, curves], named by :func:`encoder.curves.curve_ids`. All files are written beside their places before the first is
+    renamed, and while they are renamed there is no ``responses.json``: a folder with it is whole.
 
     Parameters
     ----------
@@ -57,6 +62,9 @@ def save_result(result: Result, folder: str | os.PathLike, *, film: bool | str =
         "networks.tsv": lambda path: write(result.responses, "networks_tsv", path),
         "transcript.tsv": lambda path: write_transcript(result.transcript, path, "tsv"),
     }
+    for part, name in MEMBERS.items():
+        if result.responses.members:
+            steps[name] = lambda path, part=part: write(result.responses, f"{part}_npy", path)
     if film:
         steps[film if isinstance(film, str) else FILMS[0]] = lambda path: shutil.copyfile(result.clip.path, path)
     steps["responses.json"] = lambda path: write(result.responses, "json", path, more=_facts(result))
@@ -67,6 +75,8 @@ def save_result(result: Result, folder: str | os.PathLike, *, film: bool | str =
             for name, make in steps.items():
                 make(parts[name])
             (folder / "responses.json").unlink(missing_ok=True)
+            for name in set(MEMBERS.values()) - set(parts):
+                (folder / name).unlink(missing_ok=True)
             for name, part in parts.items():
                 part.replace(folder / name)
         finally:
@@ -93,8 +103,11 @@ def load_result(folder: str | os.PathLike) -> Result:
     folder = Path(folder)
     try:
         facts = json.loads((folder / "responses.json").read_text(encoding="utf-8"))
+        if facts["form"] > FORM:
+            raise CacheError("result_newer", "This result was written by a newer version of the program.", "Update the program to open it.")
         values = np.load(folder / "responses.npy", allow_pickle=False)
-        responses = Responses.from_metadata(values, facts)
+        more = {part: np.load(folder / name, allow_pickle=False) for part, name in MEMBERS.items() if facts.get("members")}
+        responses = Responses.from_metadata(values, facts, **more)
         if not (folder / "transcript.tsv").is_file():
             raise FileNotFoundError(2, "", "transcript.tsv")
         film = next((folder / name for name in FILMS if (folder / name).is_file()), folder / FILMS[0])

@@ -22,8 +22,9 @@ def write(responses: Responses, kind: str, path: str | os.PathLike, *, more: Map
     Parameters
     ----------
     responses : Responses
-    kind : {"npy", "json", "networks_tsv", "networks_png", "networks_svg", "networks_pdf"}
-        Values [subjects, TRs, 1000] as float32; labels and provenance; network and group means; their curves as a picture.
+    kind : {"npy", "json", "networks_tsv", "networks_png", "networks_svg", "networks_pdf", "spread_npy", "member_curves_npy"}
+        Values [subjects, TRs, 1000] as float32; labels and provenance; network and group means; their curves as a picture. For the result of an
+        ensemble: the standard deviation between its members [subjects, TRs, 1000], and the members' curves [members, subjects, TRs, curves].
     path : path
     more : mapping, optional
         Further sections for "json".
@@ -35,7 +36,7 @@ def write(responses: Responses, kind: str, path: str | os.PathLike, *, more: Map
     Raises
     ------
     SelectionError
-        For an unknown kind.
+        For an unknown kind, and for the spread of a result without members.
     """
     path = Path(path)
     if kind == "json":
@@ -49,19 +50,32 @@ def write(responses: Responses, kind: str, path: str | os.PathLike, *, more: Map
     return path
 
 
-def _npy(responses: Responses, path: Path) -> None:
-    with path.open("wb") as file:  # given a path, numpy would add an ending of its own
-        np.save(file, np.ascontiguousarray(responses.values, np.float32), allow_pickle=False)
+def _array(name: str) -> Callable[[Responses, Path], None]:
+    def save(responses: Responses, path: Path) -> None:
+        array = getattr(responses, name)
+        if array is None:
+            raise SelectionError("no_spread", "This result comes from a single checkpoint and has no spread.", "Run an ensemble of several.")
+        with path.open("wb") as file:  # given a path, numpy would add an ending of its own
+            np.save(file, np.ascontiguousarray(array, np.float32), allow_pickle=False)
+
+    return save
 
 
 def _networks_tsv(responses: Responses, path: Path) -> None:
-    """One line per subject and TR: seven networks, then the groups that are no Yeo networks (mean z over their parcels)."""
+    """One line per subject and TR: seven networks, then the groups that are no Yeo networks (mean z over their parcels).
+
+    The result of an ensemble has a column ``sd_<name>`` for each of them after that: the standard deviation between members of the same mean.
+    """
     names = [*NETWORK_NAMES, *(group.id for group in load_atlas().groups)]
-    means = np.stack([responses.network_mean(name) for name in names], axis=-1)
+    columns = [responses.network_mean(name) for name in names]
+    spread = responses.curve_spread
+    if spread is not None:
+        columns += [spread[name][:-1] for name in names]  # the last row is that of the subjects' mean
+    heads = [*names, *(f"sd_{name}" for name in names if spread is not None)]
     with path.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, delimiter="\t", lineterminator="\n")
-        table.writerow(["subject", "simulated", "row", "time_s", "valid", *names])
-        for subject, rows in zip(responses.subject_files, means, strict=True):
+        table.writerow(["subject", "simulated", "row", "time_s", "valid", *heads])
+        for subject, rows in zip(responses.subject_files, np.stack(columns, axis=-1), strict=True):
             for k, (time, row) in enumerate(zip(responses.times, rows, strict=True)):
                 marks = [str(responses.simulated).lower(), k, f"{time:.3f}", str(bool(responses.valid[k])).lower()]
                 table.writerow([subject, *marks, *(f"{value:.6g}" for value in row)])
@@ -82,9 +96,11 @@ def _figure(format: str) -> Callable[[Responses, Path], None]:
 
 
 _WRITERS: dict[str, Callable[[Responses, Path], None]] = {
-    "npy": _npy,
+    "npy": _array("values"),
     "networks_tsv": _networks_tsv,
     "networks_png": _figure("png"),
     "networks_svg": _figure("svg"),
     "networks_pdf": _figure("pdf"),
+    "spread_npy": _array("spread"),
+    "member_curves_npy": _array("member_curves"),
 }

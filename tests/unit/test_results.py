@@ -15,7 +15,7 @@ from extractors.clip import Clip
 from extractors.errors import CacheError, SelectionError
 from extractors.tr_table import edit_row, no_words, table_from_words
 from extractors.transcript import Word
-from tests.unit.test_responses import some_responses
+from tests.unit.test_responses import some_ensemble, some_responses
 from viz.export import write
 
 
@@ -143,3 +143,66 @@ def test_figures_are_written_in_their_formats_and_twice_the_same(tmp_path):
 def test_an_unknown_kind_is_refused_with_the_known_ones(tmp_path):
     with pytest.raises(SelectionError, match="networks_png"):
         write(some_responses(), "gif", tmp_path / "a.gif")
+
+
+@pytest.fixture
+def averaged(result):
+    return replace(result, responses=some_ensemble()[0])
+
+
+def test_the_result_of_an_ensemble_comes_back_with_its_spread(averaged, tmp_path):
+    folder = save_result(averaged, tmp_path / "out")
+    again = load_result(folder).responses
+    assert again.members == ("checkpoint-0", "checkpoint-1", "checkpoint-2")
+    np.testing.assert_array_equal(again.spread, averaged.responses.spread)
+    for name, spread in averaged.responses.curve_spread.items():
+        np.testing.assert_array_equal(again.curve_spread[name], spread)
+    for name, shape in (("spread", (4, 50, 1000)), ("member_curves", (3, 4, 50, len(again.curve_spread)))):
+        saved = np.load(folder / f"{name}.npy", allow_pickle=False)
+        assert (saved.dtype, saved.shape) == (np.float32, shape)
+
+
+def test_the_network_table_of_an_ensemble_has_a_standard_deviation_for_every_mean(averaged, tmp_path):
+    save_result(averaged, tmp_path / "out")
+    with (tmp_path / "out" / "networks.tsv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    names = [*NETWORK_NAMES, *(group.id for group in load_atlas().groups)]
+    assert list(rows[0])[-2 * len(names) :] == [*names, *(f"sd_{name}" for name in names)]
+    for name in names:
+        assert float(rows[2 * 50 + 7][name]) == pytest.approx(averaged.responses.network_mean(name)[2, 7], abs=1e-5)
+        assert float(rows[2 * 50 + 7][f"sd_{name}"]) == pytest.approx(averaged.responses.curve_spread[name][2, 7], abs=1e-5)
+
+
+def test_a_single_model_has_no_column_and_no_file_of_spread(result, averaged, tmp_path):
+    folder = save_result(averaged, tmp_path / "out")
+    save_result(result, folder)
+    assert "sd_Vis" not in (folder / "networks.tsv").read_text(encoding="utf-8")
+    assert not [path.name for path in folder.iterdir() if path.name in ("spread.npy", "member_curves.npy")]
+    assert load_result(folder).responses.spread is None
+    for kind in ("spread_npy", "member_curves_npy"):
+        with pytest.raises(SelectionError, match="single checkpoint"):
+            write(result.responses, kind, tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize("name", ["spread.npy", "member_curves.npy"])
+def test_an_ensembles_result_without_its_spread_is_not_whole(averaged, tmp_path, name):
+    folder = save_result(averaged, tmp_path / "out")
+    (folder / name).unlink()
+    with pytest.raises(CacheError, match=name.replace(".", r"\.")) as caught:
+        load_result(folder)
+    assert caught.value.code == "result_missing"
+    np.save(folder / name, np.zeros((2, 2), np.float32))
+    with pytest.raises(CacheError) as caught:
+        load_result(folder)
+    assert caught.value.code == "result_damaged"
+
+
+def test_a_result_of_the_form_before_is_read_and_one_of_a_form_to_come_is_refused(result, tmp_path):
+    folder = save_result(result, tmp_path / "out")
+    facts = json.loads((folder / "responses.json").read_text(encoding="utf-8"))
+    del facts["members"]
+    (folder / "responses.json").write_text(json.dumps({**facts, "form": 1}))
+    np.testing.assert_array_equal(load_result(folder).responses.values, result.responses.values)
+    (folder / "responses.json").write_text(json.dumps({**facts, "form": 3}))
+    with pytest.raises(CacheError, match="newer version"):
+        load_result(folder)
