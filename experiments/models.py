@@ -219,13 +219,18 @@ def _missing_of_one(id: str, settings: Settings) -> list[Missing]:
         except ModelError as error:
             if error.code not in NOT_HERE or not is_repository(source):
                 raise
+            if folder is not None and (folder / source.partition("/")[0]).is_dir():  # a name like "backbones/text" reads as a hub name too
+                raise ModelError("not_here", f"The model's folder lacks {source}, which it stands on.", "Get the model's files again.") from None
             missing.append(Missing(source, sizes.get(source)))
     return missing
 
 
 def _is_backbone(local: LocalModel) -> bool:
     """Whether a folder holds a model of transformers, which names its kind, and not one of ours."""
-    values = json.loads((local.folder / "config.json").read_text(encoding="utf-8"))
+    try:
+        values = json.loads((local.folder / "config.json").read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        return False  # who reads it as one of ours says what is wrong with it
     return isinstance(values, dict) and "model_type" in values and "num_rois" not in values
 
 
