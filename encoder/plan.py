@@ -376,6 +376,8 @@ def _what_is_missing(missing: Mapping[str, ModelError], files: ModelFiles) -> tu
     names = [named(source) for source in missing]
     listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
     problem = f"{files.local.name} also needs {listed}, which {'is' if len(names) == 1 else 'are'} not on this machine."
+    if is_repository(files.local.source):
+        return problem, f"Get what is missing with: python cli.py download-model {files.local.source}"
     if all(is_repository(source) for source in missing):
         return problem, "Get what is missing with: " + " && ".join(f"python cli.py download-model {source}" for source in missing)
     return problem, " ".join(dict.fromkeys(error.hint for error in missing.values()))

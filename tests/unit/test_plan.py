@@ -195,6 +195,9 @@ def test_missing_backbones_are_named_with_their_sizes_and_how_to_get_them(tmp_pa
     assert "Qwen/Qwen2.5-14B (29.5 GB) and facebook/vjepa2-vitg-fpc64-256, which are not on this machine" in plan.problem
     assert "python cli.py download-model Qwen/Qwen2.5-14B && python cli.py download-model facebook/vjepa2" in plan.way_out
     assert plan.lines() == [plan.problem, plan.way_out]
+    from_the_hub = replace(files, local=replace(files.local, source="ShreyDixit/VIBE-Qwen2.5-14B"))
+    way_out = make_plan(from_the_hub, duration_s=60.0, settings=Settings(device="cpu")).way_out
+    assert way_out.endswith("python cli.py download-model ShreyDixit/VIBE-Qwen2.5-14B")  # fetches what it stands on too
 
 
 def test_a_backbone_of_another_kind_is_said_before_anything_loads(tmp_path):
