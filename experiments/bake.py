@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from encoder import ensemble
 from encoder.cards import Card, write_card
-from experiments.examples import CARD, FACTS, FILM
+from experiments.examples import CARD, FACTS, FILM, NEEDED, OPTIONAL
 from experiments.intake import Film, Words
 from experiments.predict import Result, predict
 from experiments.results import save_result
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from encoder.encoding_model import EncodingModel
 
 LIBRARIES = ("torch", "transformers")
-WRITTEN = frozenset({FACTS, FILM, CARD, "responses.npy", "responses.json", "members.npy", "networks.tsv", "transcript.tsv"})
+WRITTEN = frozenset((*NEEDED, *OPTIONAL))
 """What a baked folder may hold; one with anything else in it is never replaced."""
 
 

@@ -19,7 +19,7 @@ from encoder.atlas import load_atlas
 from encoder.checkpoints import MODELS, list_models
 from encoder.responses import Responses
 from experiments.predict import Result
-from experiments.results import load_result
+from experiments.results import MEMBERS, load_result
 from extractors.errors import CineglassError, SelectionError
 from settings import ASSETS, Settings, get_settings
 
@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 EXAMPLES = ASSETS / "examples"
 FILM, FACTS, CARD = "clip.mp4", "example.json", "card.yaml"
 NEEDED = (FACTS, FILM, "responses.json", "responses.npy", "transcript.tsv")
+OPTIONAL = (CARD, "networks.tsv", *MEMBERS.values())
 TITLE_MAX, CAPTION_MAX = 120, 600
 
 
@@ -128,14 +129,14 @@ def _candidates(folder: Path) -> Iterator[tuple[Path, tuple[int, ...]]]:
     for place in places:
         if not (place / FACTS).is_file():
             continue
-        about = [(place / name).stat() if (place / name).is_file() else None for name in NEEDED]
+        about = [(place / name).stat() if (place / name).is_file() else None for name in (*NEEDED, *OPTIONAL)]
         yield place, tuple(value for stat in about for value in ((stat.st_mtime_ns, stat.st_size) if stat else (0, -1)))
 
 
 @lru_cache(maxsize=512)
 def _looked_at(folder: Path, stamp: tuple[int, ...]) -> Example | None:
     try:
-        for name in NEEDED:
+        for name in (*NEEDED, *OPTIONAL):
             if not (folder / name).resolve().is_relative_to(folder.resolve()):
                 raise ValueError(f"{name} leads out of the folder")
         facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))

@@ -37,7 +37,7 @@ MEDIA_TYPES = {
     ".svg": "image/svg+xml",
 }
 FILMS = ("film.mp4", "clip.mp4")
-STORED = ("responses.npy", "responses.json", "members.npy", "networks.tsv", "transcript.tsv", "card.yaml", *FILMS)
+STORED = ("responses.npy", "responses.json", "spread.npy", "member_curves.npy", "networks.tsv", "transcript.tsv", "card.yaml", *FILMS)
 TRANSCRIPTS = ("transcript.srt", "transcript.vtt", "transcript.json")
 FIGURES = ("networks.png", "networks.svg")
 SAFE = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, max-age=0, must-revalidate"}

@@ -173,7 +173,6 @@ def test_files_of_a_baked_result_are_served_by_name_and_nothing_beside_them(shel
 
     settings = Settings(results_dir=shelf, cache_dir=tmp_path / "cache")
     (shelf / "A bar" / "secret.txt").write_text("x")
-    (shelf / "A bar" / "members.npy").symlink_to("/etc/hostname")
     visits = SimpleNamespace(runs=tmp_path / "cache" / "runs", settings=settings)
 
     def fetched(id, name):
@@ -181,10 +180,14 @@ def test_files_of_a_baked_result_are_served_by_name_and_nothing_beside_them(shel
 
     for name in FILES - {"example.json"}:
         assert fetched("a-bar", name) == shelf / "A bar" / name
-    refused = (("a-bar", "secret.txt"), ("a-bar", "members.npy"), ("a-bar", "../x"), ("..", "card.yaml"), ("A bar", "clip.mp4"), ("x", "clip.mp4"))
+    refused = (("a-bar", "secret.txt"), ("a-bar", "spread.npy"), ("a-bar", "../x"), ("..", "card.yaml"), ("A bar", "clip.mp4"), ("x", "clip.mp4"))
     for id, name in refused:
         with pytest.raises(FileNotFoundError):
             fetched(id, name)
+    (shelf / "A bar" / "spread.npy").symlink_to("/etc/hostname")
+    with pytest.raises(FileNotFoundError):
+        _file(lambda: shelf / "A bar", "spread.npy", visits)
+    (shelf / "A bar" / "spread.npy").unlink()
     before = {path: path.stat().st_mtime_ns for path in (shelf / "A bar").iterdir()}
     assert fetched("a-bar", "transcript.vtt").read_text().startswith("WEBVTT")
     assert {path: path.stat().st_mtime_ns for path in (shelf / "A bar").iterdir()} == before
