@@ -158,15 +158,14 @@ def load_model(files: ModelFiles, *, device: str = "auto", dtype: str | None = "
 
     The weights are mapped from disk and go straight to the device: they are never twice in host memory.
     """
-    import torch
-
     from encoder.encoding_model import EncodingModel
     from encoder.frontend import FrontEnd
     from encoder.models.published import PublishedVIBE
+    from encoder.models.unfilled import Unfilled
 
     where = choose_device(device)
     try:
-        with torch.device("meta"):  # shapes only: the tensors of the file take their places
+        with Unfilled():  # the tensors of the file take their places
             module = PublishedVIBE(files.config)
     except (TypeError, ValueError, RuntimeError) as error:
         raise _unusable_config(error) from None

@@ -269,6 +269,7 @@ files.weights_sha256
 torch.zeros(1000).sum()
 before = kilobytes("VmRSS")
 model = load_model(files, device="cpu")
+assert "sympy" not in sys.modules  # of torch's compiler, which takes longer to import than the embedded model to load
 for tensor in model.module.state_dict().values():
     tensor.sum()  # weights are mapped: a page counts from when it is read
 print((kilobytes("VmHWM") - before) * 1024)
@@ -281,7 +282,7 @@ def test_loading_needs_little_more_memory_than_the_weights(tmp_path):
     size = (folder / "model.safetensors").stat().st_size
     assert size > 180e6
     peak = int(subprocess.run([sys.executable, "-c", PEAK, str(folder)], cwd=ROOT, capture_output=True, text=True, check=True).stdout)
-    assert 0.9 * size < peak < 1.5 * size
+    assert 0.9 * size < peak < 1.25 * size
 
 
 def test_no_error_about_a_model_shows_a_path(tmp_path):
