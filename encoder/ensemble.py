@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,25 +88,20 @@ class EnsembleFiles:
     Attributes
     ----------
     members : tuple of ModelFiles
-    card : Card
-        Of the ensemble.
-    weights_sha256 : str
-        Over those of the members, in their order.
-    fingerprint : str
-        Of everything that decides its predictions.
-    ignored_keys : tuple of str
-        Of any member's ``config.json``.
     member_ids : tuple of str
         What the members are called; no two alike.
+    card : Card
+        Of the ensemble.
     """
 
     members: tuple[ModelFiles, ...]
-    card: Card
-    weights_sha256: str
-    fingerprint: str
-    ignored_keys: tuple[str, ...]
-
     member_ids: tuple[str, ...]
+    card: Card
+
+    @property
+    def ignored_keys(self) -> tuple[str, ...]:
+        """Keys of any member's ``config.json`` that mean nothing here."""
+        return tuple(_unique(key for files in self.members for key in files.ignored_keys))
 
     @property
     def config(self) -> PublishedVIBEConfig:
@@ -113,24 +109,36 @@ class EnsembleFiles:
         return self.members[0].config
 
     @property
-    def folder(self) -> Path:
-        """The first member's: backbones named beside it are the same files for all."""
-        return self.members[0].folder
-
-    @property
     def local(self) -> LocalModel:
         """The first member's files."""
         return self.members[0].local
 
     @property
+    def folder(self) -> Path:
+        """The first member's: backbones named beside it are the same files for all."""
+        return self.members[0].folder
+
+    @property
     def published(self) -> bool:
-        """Whether the members bring backbones of their own."""
+        """Whether the members take the features of pretrained backbones."""
         return self.members[0].published
 
     @property
     def frontend(self) -> dict[str, Any] | None:
         """The first member's; each applies its own."""
         return self.members[0].frontend
+
+    @cached_property
+    def weights_sha256(self) -> str:
+        """Over those of the members, in their order; ModelError when two are the same."""
+        digests = [files.weights_sha256 for files in self.members]
+        _refuse_twins(self.member_ids, digests)
+        return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of everything that decides its predictions."""
+        return content_key(ensemble=[files.fingerprint for files in self.members], weights=self.weights_sha256)
 
 
 class Ensemble:
@@ -140,11 +148,14 @@ class Ensemble:
     ----------
     files : EnsembleFiles
     device : {"auto", "cpu", "cuda", "mps"}
+    dtype : str or None
+        Number type of the weights; None keeps what is stored.
     """
 
-    def __init__(self, files: EnsembleFiles, *, device: str = "auto"):
+    def __init__(self, files: EnsembleFiles, *, device: str = "auto", dtype: str | None = "float32"):
         self.files = files
         self.device = device
+        self.dtype = dtype
         self.card = files.card
         self.weights_sha256 = files.weights_sha256
         self.ignored_keys = files.ignored_keys
@@ -161,19 +172,19 @@ class Ensemble:
         """The card's id."""
         return self.card.id
 
-    def predict_members(self, features: Features, subjects: Sequence[int] = SUBJECTS) -> np.ndarray:
+    def predict_members(self, features: Features, subjects: Sequence[int] = SUBJECTS, **options: Any) -> np.ndarray:
         """Responses of every member: float32 [members, subjects, T, 1000].
 
-        Raises
-        ------
-        ModelError, SelectionError
-            As :meth:`encoder.encoding_model.EncodingModel.predict`.
+        Options, and what it raises, are those of :meth:`encoder.encoding_model.EncodingModel.predict`.
         """
-        return np.stack([load_model(files, device=self.device).predict(features, subjects) for files in self.files.members])
+        return np.stack([self._load(files).predict(features, subjects, **options) for files in self.files.members])
 
-    def predict(self, features: Features, subjects: Sequence[int] = SUBJECTS) -> np.ndarray:
+    def predict(self, features: Features, subjects: Sequence[int] = SUBJECTS, **options: Any) -> np.ndarray:
         """Mean of the members: float32 [subjects, T, 1000]."""
-        return self.predict_members(features, subjects).mean(0)
+        return self.predict_members(features, subjects, **options).mean(0)
+
+    def _load(self, files: ModelFiles) -> EncodingModel:
+        return load_model(files, device=self.device, dtype=self.dtype)
 
 
 def summary(members: np.ndarray) -> dict[str, np.ndarray]:
@@ -200,9 +211,9 @@ def read(model: str | Path | Sequence[str | Path], **options: Any) -> ModelFiles
     return read_ensemble(names, **options) if len(names) > 1 else read_model(names[0], **options)
 
 
-def load(files: ModelFiles | EnsembleFiles, *, device: str = "auto") -> EncodingModel | Ensemble:
-    """The model of these files; members of an ensemble are loaded when they predict."""
-    return Ensemble(files, device=device) if isinstance(files, EnsembleFiles) else load_model(files, device=device)
+def load(files: ModelFiles | EnsembleFiles, **options: Any) -> EncodingModel | Ensemble:
+    """The model of these files; options are those of :func:`encoder.checkpoints.load_model`. Members of an ensemble are loaded when they predict."""
+    return Ensemble(files, **options) if isinstance(files, EnsembleFiles) else load_model(files, **options)
 
 
 def read_ensemble(names: Sequence[str | Path], **options: Any) -> EnsembleFiles:
@@ -222,14 +233,7 @@ def read_ensemble(names: Sequence[str | Path], **options: Any) -> EnsembleFiles:
     """
     members = tuple(read_model(name, **options) for name in names)
     called = _names(members)
-    digests = [files.weights_sha256 for files in members]
-    for k, digest in enumerate(digests):
-        if digest in digests[:k]:
-            raise ModelError(
-                "ensemble_twice",
-                f"{called[digests.index(digest)]} and {called[k]} are the same checkpoint.",
-                "Name every checkpoint of an ensemble once.",
-            )
+    _refuse_twins(called, [tuple(path.resolve() for path in files.local.weights) for files in members])
     for files, name in zip(members[1:], called[1:], strict=True):
         if difference := _difference(members[0], files):
             raise ModelError(
@@ -237,15 +241,17 @@ def read_ensemble(names: Sequence[str | Path], **options: Any) -> EnsembleFiles:
                 f"{called[0]} and {name} cannot be averaged: {difference}.",
                 "Members of an ensemble must take the same streams from the same extractors.",
             )
-    together = hashlib.sha256("\n".join(digests).encode()).hexdigest()
-    return EnsembleFiles(
-        members,
-        _card([files.card for files in members], called, together),
-        together,
-        content_key(ensemble=[files.fingerprint for files in members]),
-        tuple(dict.fromkeys(key for files in members for key in files.ignored_keys)),
-        called,
-    )
+    return EnsembleFiles(members, called, _card([files.card for files in members], called))
+
+
+def _refuse_twins(called: Sequence[str], marks: Sequence[Any]) -> None:
+    for k, mark in enumerate(marks):
+        if mark in marks[:k]:
+            raise ModelError(
+                "ensemble_twice",
+                f"{called[marks.index(mark)]} and {called[k]} are the same checkpoint.",
+                "Name every checkpoint of an ensemble once.",
+            )
 
 
 def _difference(first: ModelFiles, other: ModelFiles) -> str:
@@ -286,7 +292,7 @@ def _names(members: Sequence[ModelFiles]) -> tuple[str, ...]:
     return tuple(f"{name} ({number})" for number, name in enumerate(ids, 1))
 
 
-def _card(cards: list[Card], called: Sequence[str], weights_sha256: str) -> Card:
+def _card(cards: list[Card], called: Sequence[str]) -> Card:
     """One card for all; nothing that was measured on a member is claimed for their mean."""
     first, count = cards[0], len(cards)
     calibrated = {card.calibrated for card in cards}
@@ -310,7 +316,8 @@ def _card(cards: list[Card], called: Sequence[str], weights_sha256: str) -> Card
             else "unknown: this ensemble was not measured. Ensemble figures of the paper belong to its authors' checkpoints and not to these.",
             "performance": None,
             "usual_sd": sum(card.usual_sd for card in cards) / count,
-            "weights_sha256": weights_sha256,
+            "weights_sha256": None,
+            "downloads": {name: size for card in cards for name, size in card.downloads.items()},
             "training": None,
             "recovery": (),
         }
