@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 
 import cli
+from experiments.models import Missing
 from settings import get_settings
 from tests.films import write_film
 from tests.tiny_model import tiny_film_model
 
 ROOT = Path(__file__).parents[2]
+PUBLISHED = "ShreyDixit/VIBE-Qwen2.5-14B"
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +44,14 @@ class Done:
     returncode: int
     stdout: str
     stderr: str
+
+
+@pytest.fixture
+def hub(place, monkeypatch):
+    """The hub's cache, which is not there; nobody may ask the hub itself."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(place / "no-hub"))
+    monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("the network was asked"))
+    return place / "no-hub"
 
 
 @pytest.fixture
@@ -135,6 +145,88 @@ def test_capabilities_are_json_without_paths(cineglass):
     assert facts["subjects"] == [1, 2, 3, 5]
     assert set(facts["recognisers"]) >= {"whisper", "sphinx"}
     assert str(ROOT) not in done.stdout
+
+
+def test_models_lists_states_and_costs_and_prints_a_card(cineglass, hub):
+    done = cineglass("models")
+    assert done.returncode == 0, done.stderr
+    head, *rows = (line.split("\t") for line in done.stdout.splitlines())
+    assert head == ["id", "state", "size", "note"]
+    table = {row[0]: row[1:] for row in rows}
+    assert table["vibe-sim"][:2] == ["ready", ""]
+    assert table[PUBLISHED][:2] == ["downloadable", "about 36.6 GB"]
+    assert f"python cli.py download-model {PUBLISHED}" in table[PUBLISHED][2]
+    card = cineglass("models", PUBLISHED)
+    assert card.returncode == 0, card.stderr
+    assert "0.3193" in card.stdout
+    assert "arxiv.org/abs/2507.17958" in card.stdout
+    unknown = cineglass("models", "nobody")
+    assert (unknown.returncode, unknown.stdout) == (4, "")
+    assert len(unknown.stderr.splitlines()) == 1
+
+
+def test_a_published_model_that_is_not_here_is_refused_with_its_cost_and_the_way_out(cineglass, hub):
+    for words in (["predict", "bar.mp4", "-o", "x"], ["bake", "bar.mp4", "-o", "x2"], ["features", "bar.mp4", "-o", "x"], ["plan"]):
+        done = cineglass(*words, "--model", PUBLISHED)
+        assert (done.returncode, done.stdout) == (4, ""), words
+        assert len(done.stderr.splitlines()) == 1
+        assert "about 36.6 GB" in done.stderr
+        assert f"python cli.py download-model {PUBLISHED}" in done.stderr
+
+
+def test_a_models_download_names_its_sizes_and_happens_only_when_it_is_said_yes_to(cineglass, hub, monkeypatch):
+    for answer, code in (("n\n", 0), ("", 130)):
+        monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+        done = cineglass("download-model", PUBLISHED)
+        assert (done.returncode, done.stdout.strip()) == (code, "")
+        assert f"{PUBLISHED}\tabout 2.5 GB" in done.stderr
+        assert "Qwen/Qwen2.5-14B\tabout 29.5 GB" in done.stderr
+        assert "fault" not in done.stderr
+    assert not hub.exists()
+    assert cineglass("download-model", "vibe-sim").stdout == "vibe-sim and all it needs are on this machine.\n"
+
+
+def test_a_models_download_asks_again_for_what_its_own_files_name(cineglass, hub, monkeypatch):
+    rounds = [("some/vibe",), ("some/text", "some/sound")]
+    asked = []
+    monkeypatch.setattr("experiments.models.missing_of", lambda name: [Missing(source, None) for source in rounds[0]] if rounds else [])
+    monkeypatch.setattr("experiments.models.download_model", lambda name: (rounds.pop(0) for _ in range(1)))
+    monkeypatch.setattr("typer.confirm", lambda question, err: asked.append(question) or True)
+    done = cineglass("download-model", "some/vibe")
+    assert done.returncode == 0, done.stderr
+    assert len(asked) == 2
+    assert done.stderr.splitlines() == ["some/vibe\tsize unknown", "some/text\tsize unknown", "some/sound\tsize unknown"]
+
+
+def test_plan_says_that_the_embedded_model_needs_none(cineglass):
+    done = cineglass("plan", "--model", "vibe-sim")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "no GPU" in done.stdout
+
+
+def test_features_writes_the_streams_of_the_models_extractors(place, cineglass):
+    done = cineglass("features", "bar.mp4", "-o", "streams", "--model", "model", "--no-speech", "-q")
+    assert done.returncode == 0, done.stderr
+    facts = json.loads((place / "streams" / "features.json").read_text(encoding="utf-8"))
+    assert (facts["n_trs"], facts["tr"], facts["present"]) == (12, 1.49, {"audio": True, "text": False, "video": True})
+    assert set(facts["keys"]) == {"audio", "video"}
+    for stream, dim in facts["dims"].items():
+        array = np.load(place / "streams" / f"{stream}.npy", allow_pickle=False)
+        assert (array.dtype, array.shape) == (np.float32, (12, dim))
+        assert array.any() == facts["present"][stream]
+    assert str(place) not in json.dumps(facts)
+
+
+def test_a_baked_result_is_listed_among_the_examples(place, cineglass, monkeypatch):
+    done = cineglass("bake", "bar.mp4", "-o", "results/one", "--model", "model", "--no-speech", "-q", "--title", "One bar", "--caption", "It moves.")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("SIMULATED. Tiny random model: Sim 1, Sim 2, Sim 3, Sim 5; 12 TRs")
+    assert "one\tOne bar\tIt moves." not in cineglass("examples").stdout
+    monkeypatch.setenv("CINEGLASS_RESULTS_DIR", str(place / "results"))
+    assert cineglass("examples").stdout.splitlines()[-1] == "one\tOne bar\tIt moves."
+    refused = cineglass("bake", "bar.mp4", "-o", ".", "--model", "model", "--no-speech", "-q")
+    assert refused.returncode == 3
+    assert "holds other things" in refused.stderr
 
 
 def test_examples_and_recovery_answer(cineglass):
