@@ -11,9 +11,10 @@ import gradio as gr
 
 from encoder.atlas import NETWORK_NAMES
 from encoder.responses import SUBJECTS
-from extractors.errors import CineglassError, MediaError
+from extractors.errors import CineglassError, MediaError, ModelError
 from settings import Settings
 from ui.line import Line, in_plain_words
+from ui.model import Offer, find
 from ui.sessions import Shelf
 
 POLL_S = 0.1
@@ -21,7 +22,7 @@ ALL_SUBJECTS = list(SUBJECTS)
 FILES = ("responses.npy", "responses.json", "networks.tsv", "transcript.tsv")
 
 
-def add_endpoints(*, settings: Settings, shelf: Shelf, runs: Line, predict: Callable[..., Iterator[Any]]) -> None:
+def add_endpoints(*, settings: Settings, shelf: Shelf, runs: Line, predict: Callable[..., Iterator[Any]], offer: Offer) -> None:
     """Attach the endpoints to the Blocks being built."""
 
     async def in_line(visitor: str | None, start: Callable[[], Iterator[Any]]) -> Any:
@@ -43,12 +44,17 @@ def add_endpoints(*, settings: Settings, shelf: Shelf, runs: Line, predict: Call
         return job.result
 
     async def api_predict(
-        clip: gr.FileData, request: gr.Request, recogniser: str = "auto", subjects: list[int] = ALL_SUBJECTS, allow_short: bool = False
+        clip: gr.FileData,
+        request: gr.Request,
+        recogniser: str = "auto",
+        subjects: list[int] = ALL_SUBJECTS,
+        allow_short: bool = False,
+        model: str = "",
     ) -> dict:
         """Predict the responses of four subjects to a film or sound file.
 
         clip: the file. recogniser: auto, whisper, sphinx or none. subjects: out of 1, 2, 3, 5. allow_short: take clips under 10 TRs.
-        Returns run_id, metadata (labels, units, provenance), networks (mean per network: one list of z values per subject), words, and the
+        model: the id of one that capabilities lists as ready; without it the page's usual one. Returns run_id, metadata (labels, units, provenance), networks (mean per network: one list of z values per subject), words, and the
         addresses of the result's files on this server.
         """
         token, name = _take(clip, shelf)
@@ -59,6 +65,7 @@ def add_endpoints(*, settings: Settings, shelf: Shelf, runs: Line, predict: Call
 
             job = predict(
                 shelf.upload(token),
+                model=_model(model, settings, offer),
                 recogniser=_choice(recogniser),
                 subjects=tuple(subjects),
                 settings=settings,
@@ -125,7 +132,7 @@ def add_endpoints(*, settings: Settings, shelf: Shelf, runs: Line, predict: Call
                 "opens_with": list(example.opens_with),
                 "files": {name: f"cineglass/examples/{example.id}/{name}" for name in ("clip.mp4", *FILES)},
             }
-            for example in list_examples()
+            for example in list_examples(settings)
         ]
 
     def api_capabilities() -> dict:
@@ -162,6 +169,18 @@ def _choice(recogniser: str) -> str:
             "recogniser", f"Allowed recognisers are {', '.join(CHOICES)}, but got {str(recogniser)[:40]!r} instead.", "Choose one of them."
         )
     return recogniser
+
+
+def _model(name: str, settings: Settings, offer: Offer) -> str:
+    """Id of an offered model, which must be ready; a caller names no folder."""
+    states = offer.states(again=True)
+    state = find(states, settings.model) if not name else next((one for one in states if one.shown_id == name), None)
+    if state is None:
+        known = ", ".join(one.shown_id for one in states)
+        raise ModelError("model_unknown", f"Allowed models are {known}, but got {str(name)[:80]!r} instead.", "Choose one of them.")
+    if state.state != "ready":
+        raise ModelError("model_not_ready", state.why, state.way_out)
+    return state.id
 
 
 def _words(transcript: Any) -> list[list[Any]]:

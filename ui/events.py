@@ -11,18 +11,17 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from encoder.pipeline import FEW_ROWS
-from extractors.classical import CLASSICAL
-from extractors.errors import CineglassError
-from extractors.grid import valid_rows
+from extractors.errors import CineglassError, ModelError
 from extractors.transcript import Transcript
 from settings import Settings
-from ui import data, run, stimulus, words
+from ui import data, run, stimulus, trust, words
+from ui.choosing import Choosing
 from ui.line import Job, Line, in_plain_words
+from ui.model import Offer, why_not
 from ui.panel import Panel
 from ui.player import Player, failed, kept, working
 from ui.run import RunSection
@@ -30,6 +29,10 @@ from ui.sessions import Shelf, Visit
 from ui.shown import Shown, of_example, of_run, top_value
 from ui.stimulus import StimulusSection
 from ui.words import WordsTab
+
+if TYPE_CHECKING:
+    from encoder.cards import Card
+    from experiments.models import ModelState
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +55,7 @@ class Parts:
     stimulus: StimulusSection
     run: RunSection
     player: Player
+    trust: Panel
     words: WordsTab
     files: Panel
 
@@ -62,6 +66,7 @@ class Finished:
 
     token: str
     result: Any
+    card: Card | None
 
 
 class Handlers:
@@ -76,10 +81,13 @@ class Handlers:
         Shared with the API.
     predict : callable
         ``experiments.predict.predict``, or in tests a generator function of the same form.
+    offer : Offer
+        The models that can be chosen.
     """
 
-    def __init__(self, parts: Parts, *, settings: Settings, shelf: Shelf, runs: Line, predict: Callable[..., Iterator[Any]]):
+    def __init__(self, parts: Parts, *, settings: Settings, shelf: Shelf, runs: Line, predict: Callable[..., Iterator[Any]], offer: Offer):
         self.parts = parts
+        self.choosing = Choosing(parts, settings=settings, offer=offer)
         self.settings = settings
         self.shelf = shelf
         self.runs = runs
@@ -92,7 +100,7 @@ class Handlers:
     def pick_example(self, visit: Visit, event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
         """Show an example's finished result."""
         try:
-            shown = of_example(str(getattr(event, "id", "")))
+            shown = of_example(str(getattr(event, "id", "")), self.settings)
         except CineglassError as error:
             return {self.parts.stimulus.clip: stimulus.clip_error(error.message, error.hint)}
         return self._open_example(visit, shown, request)
@@ -101,7 +109,9 @@ class Handlers:
         job = self.runs.of(request.session_hash)
         if job is not None:
             self.looking_elsewhere.add(job.id)
-        visit = visit.but(upload="", example=shown.example, name=shown.title, n_trs=shown.n_trs, shown=shown.transcript, **NO_WORDS)
+        visit = visit.but(
+            upload="", example=shown.example, name=shown.title, n_trs=shown.n_trs, duration=shown.duration, shown=shown.transcript, **NO_WORDS
+        )
         parts = self.parts
         changes = self._show(shown) | {
             parts.visit: visit,
@@ -111,8 +121,8 @@ class Handlers:
             parts.stimulus.no_transcript: gr.update(visible=False),
         }
         if job is None:
-            changes |= {parts.run.status: run.empty(), parts.run.run: gr.update(interactive=True)}
-        return changes
+            changes |= {parts.run.status: run.empty()}
+        return changes | self.choosing.button(visit, request)
 
     async def receive_upload(self, visit: Visit, event: gr.EventData, request: gr.Request) -> AsyncIterator[dict[Any, Any]]:
         """Let a film in: it goes through the gate at once, so length and mistakes are known before Run."""
@@ -148,10 +158,8 @@ class Handlers:
             error = in_plain_words(error)
             self.shelf.drop_upload(token)
             runnable = bool(visit.upload or visit.example)
-            yield {
-                parts.stimulus.clip: stimulus.clip_error(error.message, error.hint, still=visit.name if runnable else ""),
-                parts.run.run: gr.update(interactive=runnable),
-            }
+            card = stimulus.clip_error(error.message, error.hint, still=visit.name if runnable else "")
+            yield {parts.stimulus.clip: card} | await asyncio.to_thread(self.choosing.button, visit, request)
             return
         finally:
             if job is not None and not job.over:
@@ -161,13 +169,9 @@ class Handlers:
             self.shelf.drop_upload(token)
             return
         clip = job.result
-        valid = int(valid_rows(clip.n_trs, CLASSICAL.window_s).sum())
-        notices = clip.notices + ((f"Short: {valid} of its TRs rest on a full past, so the curves are a sketch.",) if valid < FEW_ROWS else ())
-        card = stimulus.clip_value(
-            name=name, duration=clip.duration, n_trs=clip.n_trs, has_video=clip.has_video, has_audio=clip.has_audio, notices=notices
-        )
         uploads, clips = (*visit.uploads, token), (*visit.clips, clip)
-        visit = visit.but(upload=token, example="", name=name, n_trs=clip.n_trs, uploads=uploads, clips=clips, **NO_WORDS)
+        visit = visit.but(upload=token, example="", name=name, n_trs=clip.n_trs, duration=clip.duration, uploads=uploads, clips=clips, **NO_WORDS)
+        card = await asyncio.to_thread(self.choosing.clip_card, visit)
         ready = {
             parts.visit: visit,
             parts.run.recogniser: self._choice(visit),
@@ -176,14 +180,13 @@ class Handlers:
             parts.stimulus.delete: gr.update(visible=True),
             parts.stimulus.no_transcript: gr.update(visible=False),
             parts.stimulus.transcript_note: {"lines": []},
-            parts.run.run: gr.update(interactive=True),
             parts.words.table: words.table_value(visit.shown, editable=False),
             parts.words.undo: gr.update(visible=False),
             parts.words.note: {"lines": [{"text": "These are the words of the clip in the player. Those of your clip come with its run."}]},
         }
         if self.runs.of(request.session_hash) is None:
             ready |= {parts.run.status: run.empty(), parts.player: kept()}  # what failed was another clip
-        yield ready
+        yield ready | await asyncio.to_thread(self.choosing.button, visit, request)
 
     def read_transcript(self, visit: Visit, event: gr.EventData) -> dict[Any, Any]:
         """Take the words of the clip from a file."""
@@ -225,17 +228,13 @@ class Handlers:
         self.gate.stop_visitor(request.session_hash)
         self.shelf.delete(visit)
         parts = self.parts
-        changes = {
-            parts.visit: Visit(),
-            parts.stimulus.delete: gr.update(visible=False),
-            parts.stimulus.clip: {},
-            parts.run.run: gr.update(interactive=False, visible=True),
-            parts.run.stop: gr.update(visible=False),
-        }
-        shown = landing()
+        fresh = Visit(model=visit.model)
+        changes = {parts.visit: fresh, parts.stimulus.clip: {}} | self.choosing.button(fresh, request)
+        shown = landing(self.settings)
         if shown is not None:
-            changes = self._open_example(Visit(), shown, request) | {parts.stimulus.delete: gr.update(visible=False)}
-            changes |= {parts.run.run: gr.update(interactive=True, visible=True), parts.run.stop: gr.update(visible=False)}
+            changes = self._open_example(fresh, shown, request)
+        changes[parts.run.run] = {**changes[parts.run.run], "visible": True}
+        changes |= {parts.stimulus.delete: gr.update(visible=False), parts.run.stop: gr.update(visible=False)}
         return changes | {parts.run.status: run.empty(), parts.stimulus.transcript_note: _line("Your clips and their results are deleted.")}
 
     # run ----------------------------------------------------------------------------------------------------------------------------
@@ -267,8 +266,12 @@ class Handlers:
         """Run the clip, telling every stage; the last result stays until a new one is there."""
         parts = self.parts
         idle = {parts.run.run: gr.update(visible=True), parts.run.stop: gr.update(visible=False)}
+        state = await asyncio.to_thread(self.choosing.state, visit)
         try:
-            job = self.runs.join(request.session_hash, self._job(visit))
+            if state is None or state.state != "ready":
+                message = why_not(state, clip=True)
+                raise ModelError("model_not_ready", message, state.way_out if state is not None else "Choose another model.")
+            job = self.runs.join(request.session_hash, self._job(visit, state), about=self.choosing.course(visit, request, state))
         except CineglassError as error:
             if error.code != "already_running":  # a second click while the first one runs changes nothing
                 yield idle | {parts.run.status: run.failed(error)}
@@ -299,7 +302,7 @@ class Handlers:
             if not job.over:
                 self.runs.stop(job)
 
-    def _job(self, visit: Visit) -> Callable[[], Iterator[Any]]:
+    def _job(self, visit: Visit, state: ModelState) -> Callable[[], Iterator[Any]]:
         """The generator of a run, made when its turn comes: predict, then put the result on the shelf."""
 
         def start() -> Iterator[Any]:
@@ -309,19 +312,20 @@ class Handlers:
             if visit.upload:
                 film, name = self.shelf.upload(visit.upload), visit.name
             else:
-                film, name = of_example(visit.example).film, visit.name
+                film, name = of_example(visit.example, self.settings).film, visit.name
             given = visit.transcript if visit.given else None
-            stages = self.predict(film, transcript=given, recogniser=visit.recogniser or None, settings=self.settings, name=name)
+            how = {"transcript": given, "recogniser": visit.recogniser or None, "model": state.id}
+            stages = self.predict(film, **how, settings=self.settings, name=name)
             result = yield from passing_on(stages)
             token, folder = self.shelf.new_run()
             save_result(result, folder, film=True)
-            yield Finished(token, result)
+            yield Finished(token, result, state.card)
 
         return start
 
     def _finish(self, job: Job, visit: Visit, *, elsewhere: bool) -> dict[Any, Any]:
         finished = job.result
-        shown = of_run(finished.token, finished.result, title=visit.name)
+        shown = of_run(finished.token, finished.result, title=visit.name, card=finished.card)
         visit = visit.but(shown=shown.transcript, runs=(*visit.runs, finished.token))
         section = self.parts.stimulus
         changes: dict[Any, Any] = {}
@@ -331,10 +335,7 @@ class Handlers:
             visit = visit.but(**NO_WORDS)
             changes = {section.transcript_note: {"lines": []}, section.no_transcript: gr.update(visible=False)}
         if elsewhere and visit.upload:  # the example that was opened meanwhile had emptied the card
-            clip = finished.result.clip
-            changes[section.clip] = stimulus.clip_value(
-                name=visit.name, duration=clip.duration, n_trs=clip.n_trs, has_video=clip.has_video, has_audio=clip.has_audio
-            )
+            changes[section.clip] = self.choosing.clip_card(visit, finished.result.clip)
         return (
             self._show(shown)
             | changes
@@ -362,6 +363,7 @@ class Handlers:
         """The page was closed: nothing goes on for nobody."""
         self.runs.stop_visitor(request.session_hash)
         self.gate.stop_visitor(request.session_hash)
+        self.choosing.leave(request.session_hash)
 
     # words --------------------------------------------------------------------------------------------------------------------------
 
@@ -408,7 +410,8 @@ class Handlers:
         return {
             parts.player: shown.payload,
             parts.top: top_value(shown),
-            parts.files: data.files_value(shown.place, simulated=shown.simulated, film=shown.film_name),
+            parts.files: files_of(shown),
+            parts.trust: trust.trust_value(shown.card, shown.responses),
             parts.stimulus.gallery: gr.update(value=self._gallery(shown.example or None)),
             parts.words.table: words.table_value(shown.transcript),
             parts.words.note: words.note_value(shown.transcript),
@@ -417,6 +420,11 @@ class Handlers:
 
     def _gallery(self, chosen: str | None) -> dict[str, Any]:
         return {**self.parts.stimulus.gallery.value, "chosen": chosen}
+
+
+def files_of(shown: Shown) -> dict[str, Any]:
+    """What the Data tab shows of a result."""
+    return data.files_value(shown.place, simulated=shown.simulated, film=shown.film_name, card=shown.card_file)
 
 
 def _file_note(visit: Visit) -> dict[str, Any]:
@@ -446,30 +454,41 @@ def wire(demo: gr.Blocks, handlers: Handlers) -> None:
         parts.visit,
         parts.top,
         parts.player,
+        parts.trust,
         parts.files,
         section.gallery,
         section.clip,
         section.delete,
         section.transcript_note,
         section.no_transcript,
+        running.picker,
         running.recogniser,
+        running.plan,
         running.run,
+        running.why,
         running.stop,
         running.status,
         text.table,
         text.note,
         text.undo,
     ]
-    section.gallery.pick(handlers.pick_example, [parts.visit], scene, **now)
-    section.upload.dropped(handlers.receive_upload, [parts.visit], scene, **long)
-    section.recorder.recorded(handlers.receive_recording, [parts.visit], scene, **long)
+    demo.load(handlers.choosing.look, [parts.visit], scene, **now)
+    changes_clip = (
+        section.gallery.pick(handlers.pick_example, [parts.visit], scene, **now),
+        section.upload.dropped(handlers.receive_upload, [parts.visit], scene, **long),
+        section.recorder.recorded(handlers.receive_recording, [parts.visit], scene, **long),
+        running.picker.choose(handlers.choosing.choose, [parts.visit], scene, **now),
+    )
+    for event in changes_clip:
+        event.then(handlers.choosing.plan_run, [parts.visit], [running.plan, running.run, running.why], **now)
     section.transcript_file.dropped(handlers.read_transcript, [parts.visit], scene, **now)
     section.no_transcript.click(handlers.leave_transcript, [parts.visit], scene, **now)
 
     running.recogniser.choose(handlers.choose_recogniser, [parts.visit], scene, **now)
     run_event = running.run.click(handlers.run_clip, [parts.visit], scene, trigger_mode="once", **long)
     running.stop.click(handlers.stop_run, None, scene, cancels=[run_event], **now)
-    section.delete.click(handlers.delete_now, [parts.visit], scene, cancels=[run_event], **now)
+    deleted = section.delete.click(handlers.delete_now, [parts.visit], scene, cancels=[run_event], **now)
+    deleted.then(handlers.choosing.plan_run, [parts.visit], [running.plan, running.run, running.why], **now)
 
     text.table.edit(handlers.edit_words, [parts.visit], scene, **now)
     text.undo.click(handlers.undo_words, [parts.visit], scene, **now)

@@ -35,11 +35,14 @@ class Job:
         The last item of the generator, once done.
     error : CineglassError or None
         Why it failed, in words for a person.
+    about : object or None
+        Whatever the one who joined wants to find here again.
     """
 
-    def __init__(self, visitor: str, start: Callable[[], Iterator[Any]]):
+    def __init__(self, visitor: str, start: Callable[[], Iterator[Any]], about: Any = None):
         self.id = secrets.token_hex(8)
         self.visitor = visitor
+        self.about = about
         self.state: State = "waiting"
         self.stages: dict[str, Stage] = {}
         self.result: Any = None
@@ -125,7 +128,7 @@ class Line:
         with self._lock:
             return len(self._running) + len(self._waiting)
 
-    def join(self, visitor: str, start: Callable[[], Iterator[Any]]) -> Job:
+    def join(self, visitor: str, start: Callable[[], Iterator[Any]], *, about: Any = None) -> Job:
         """Put a job at the end of the line.
 
         Parameters
@@ -134,13 +137,15 @@ class Line:
             Who asks; one job each.
         start : callable
             Makes the generator of stages, called when the turn comes.
+        about : object, optional
+            Kept with the job.
 
         Raises
         ------
         BusyError
             Codes ``already_running`` and ``queue_full``.
         """
-        job = Job(visitor, start)
+        job = Job(visitor, start, about)
         with self._lock:
             theirs = (other for other in (*self._running, *self._waiting) if other.visitor == visitor)
             if any(not other._stop.is_set() and not other.over for other in theirs):  # one that is over may not have left yet

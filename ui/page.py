@@ -11,12 +11,12 @@ from typing import Any
 
 import gradio as gr
 
-from encoder.cards import Card
 from extractors.errors import CineglassError
 from settings import ASSETS, Settings, get_settings
 from ui import api, events, files
-from ui.data import data_tab, files_value
+from ui.data import data_tab
 from ui.line import Line
+from ui.model import Offer, find, picker_value, why_not
 from ui.panel import Panel
 from ui.player import Player
 from ui.run import run_section
@@ -24,7 +24,7 @@ from ui.sessions import Shelf, Visit
 from ui.shown import Shown, landing, top_value
 from ui.stimulus import stimulus_section
 from ui.theme import theme
-from ui.trust import trust_tab
+from ui.trust import trust_tab, trust_value
 from ui.words import words_tab
 
 log = logging.getLogger(__name__)
@@ -58,28 +58,32 @@ def build_demo(settings: Settings | None = None, *, predict: Callable[..., Itera
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     runs = Line(running=settings.runs_at_once, waiting=settings.queue_size)
     predict = predict or _predict
-    first = _landing()
-    card = _card(settings)
+    first = _landing(settings)
+    offer = Offer(settings)
+    models = offer.states()
+    usual = find(models, settings.model)
+    card = first.card if first else usual.card if usual else None
     badge = first.badge if first else card.badge if card else ""
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as demo:
         visit = gr.State(_first_visit(first), time_to_live=int(settings.keep_hours * 3600))
         top = Panel("top", top_value(first, badge=badge), elem_id="cp-top")
         with gr.Row(elem_id="cp-room"):
             with gr.Column(elem_id="cp-left"):
-                stimulus = stimulus_section(_examples(), first.example if first else None, settings)
-                run = run_section(*_recognisers(settings), ready=first is not None)
+                stimulus = stimulus_section(_examples(settings), first.example if first else None, settings)
+                resting = why_not(usual, clip=first is not None)
+                run = run_section(picker_value(models, settings.model), *_recognisers(settings), why_not=resting)
             with gr.Column(elem_id="cp-right"):
                 player = Player(first.payload if first else None)
             with gr.Column(elem_id="cp-below"), gr.Tabs(elem_id="cp-tabs"):
                 with gr.Tab("Method and trust"):
-                    trust_tab(card)
+                    trust = trust_tab(trust_value(card, first.responses if first else None))
                 with gr.Tab("Edit the words"):
                     words = words_tab(first.transcript if first else None)
                 with gr.Tab("Data"):
-                    data = data_tab(files_value(first.place, simulated=first.simulated, film=first.film_name) if first else {})
-        parts = events.Parts(visit, top, stimulus, run, player, words, data)
-        events.wire(demo, events.Handlers(parts, settings=settings, shelf=shelf, runs=runs, predict=predict))
-        api.add_endpoints(settings=settings, shelf=shelf, runs=runs, predict=predict)
+                    data = data_tab(events.files_of(first) if first else {})
+        parts = events.Parts(visit, top, stimulus, run, player, trust, words, data)
+        events.wire(demo, events.Handlers(parts, settings=settings, shelf=shelf, runs=runs, predict=predict, offer=offer))
+        api.add_endpoints(settings=settings, shelf=shelf, runs=runs, predict=predict, offer=offer)
     # A backstop only: what waits here for long are the two lines' generators, and those lines have bounds of their own
     demo.queue(max_size=4 * settings.queue_size + 40, default_concurrency_limit=None)
     demo.shelf, demo.runs, demo.settings = shelf, runs, settings
@@ -137,9 +141,9 @@ def _predict(*args: Any, **kwargs: Any) -> Iterator[Any]:
     return predict(*args, **kwargs)
 
 
-def _landing() -> Shown | None:
+def _landing(settings: Settings) -> Shown | None:
     try:
-        return landing()
+        return landing(settings)
     except CineglassError as error:
         log.warning("The first example cannot be shown: %s", error)
         return None
@@ -148,27 +152,16 @@ def _landing() -> Shown | None:
 def _first_visit(first: Shown | None) -> Visit:
     if first is None:
         return Visit()
-    return Visit(example=first.example, name=first.title, n_trs=first.n_trs, shown=first.transcript)
+    return Visit(example=first.example, name=first.title, n_trs=first.n_trs, duration=first.duration, shown=first.transcript)
 
 
-def _card(settings: Settings) -> Card | None:
-    from encoder.cards import read_card
-    from encoder.checkpoints import find_model
-
-    try:
-        return read_card(find_model(settings.model) / "card.yaml")
-    except CineglassError as error:
-        log.warning("The model's card cannot be shown: %s", error)
-        return None
-
-
-def _examples() -> list[dict[str, Any]]:
+def _examples(settings: Settings) -> list[dict[str, Any]]:
     from experiments.examples import list_examples, load_example
 
     listed = []
-    for example in list_examples():
+    for example in list_examples(settings):
         try:
-            _, result = load_example(example.id)
+            _, result = load_example(example.id, settings)
         except CineglassError as error:
             log.warning("Example %s cannot be shown: %s", example.id, error)
             continue
@@ -180,8 +173,11 @@ def _examples() -> list[dict[str, Any]]:
                 "duration": result.clip.duration,
                 "film": f"cineglass/examples/{example.id}/clip.mp4",
                 "still": round(STILL_AT * result.clip.duration, 1),
+                "badge": result.responses.badge or result.responses.model_title,
             }
         )
+    if len({example["badge"] for example in listed}) == 1:  # worth a line only where they differ
+        listed = [{**example, "badge": ""} for example in listed]
     return listed
 
 

@@ -35,8 +35,10 @@ class Visit:
         Id of the example that Run runs; "" when that is the upload.
     name : str
         The visitor's file name (hostile text, for display only).
-    n_trs : int
-        TRs of the clip that Run runs.
+    n_trs, duration : int, float
+        TRs and seconds of the clip that Run runs.
+    model : str
+        Id of the model that Run takes; "" for the setting's.
     recogniser : str
         Who listens for words; "" for the setting's.
     transcript : Transcript or None
@@ -55,6 +57,8 @@ class Visit:
     example: str = ""
     name: str = ""
     n_trs: int = 0
+    duration: float = 0.0
+    model: str = ""
     recogniser: str = ""
     transcript: Transcript | None = None
     given: bool = False

@@ -1,13 +1,18 @@
-"""A finished result as the page shows it: an example from the assets, or a run from the shelf."""
+"""A finished result as the page shows it: an example, built in or baked, or a run from the shelf."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from extractors.grid import TR
 from extractors.transcript import Transcript
+from settings import Settings
+
+if TYPE_CHECKING:
+    from encoder.cards import Card
+    from encoder.responses import Responses
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +33,11 @@ class Shown:
         The canonical film.
     film_name : str
         The film's name under ``place``.
+    card : Card or None
+        Of the model that made it.
+    card_file : bool
+        Whether the card lies under ``place`` as ``card.yaml``.
+    responses : Responses
     """
 
     payload: dict[str, Any]
@@ -41,19 +51,22 @@ class Shown:
     n_trs: int
     simulated: bool
     badge: str
+    card: Card | None
+    card_file: bool
+    responses: Responses
 
 
-def of_example(name: str) -> Shown:
-    """An example by its id.
+def of_example(name: str, settings: Settings) -> Shown:
+    """An example by its id, built in or baked.
 
     Raises
     ------
     CineglassError
         ``unknown_example`` when there is none, ``result_damaged`` when its files are not whole.
     """
-    from experiments.examples import load_example
+    from experiments.examples import CARD, card_of, load_example
 
-    example, result = load_example(name)
+    example, result = load_example(name, settings)
     return _shown(
         result,
         title=example.title,
@@ -62,23 +75,46 @@ def of_example(name: str) -> Shown:
         place=f"cineglass/examples/{example.id}",
         film_name="clip.mp4",
         example=example.id,
+        card=card_of(example, result.responses),
+        card_file=(example.folder / CARD).is_file(),
     )
 
 
-def landing() -> Shown | None:
+def landing(settings: Settings) -> Shown | None:
     """What a visitor sees first: the first example; None when there is none."""
     from experiments.examples import list_examples
 
-    examples = list_examples()
-    return of_example(examples[0].id) if examples else None
+    examples = list_examples(settings)
+    return of_example(examples[0].id, settings) if examples else None
 
 
-def of_run(token: str, result: Any, *, title: str) -> Shown:
-    """A run that lies on the shelf under ``token``."""
-    return _shown(result, title=title, caption=None, opens_with=(), place=f"cineglass/runs/{token}", film_name="film.mp4", example="")
+def of_run(token: str, result: Any, *, title: str, card: Card | None) -> Shown:
+    """A run that lies on the shelf under ``token``; ``card`` is that of the model that ran."""
+    return _shown(
+        result,
+        title=title,
+        caption=None,
+        opens_with=(),
+        place=f"cineglass/runs/{token}",
+        film_name="film.mp4",
+        example="",
+        card=card,
+        card_file=False,
+    )
 
 
-def _shown(result: Any, *, title: str, caption: str | None, opens_with: Any, place: str, film_name: str, example: str) -> Shown:
+def _shown(
+    result: Any,
+    *,
+    title: str,
+    caption: str | None,
+    opens_with: Any,
+    place: str,
+    film_name: str,
+    example: str,
+    card: Card | None,
+    card_file: bool,
+) -> Shown:
     from viz.payload import pack
 
     clip, responses = result.clip, result.responses
@@ -108,6 +144,9 @@ def _shown(result: Any, *, title: str, caption: str | None, opens_with: Any, pla
         n_trs=clip.n_trs,
         simulated=responses.simulated,
         badge=payload["badge"],
+        card=card,
+        card_file=card_file,
+        responses=responses,
     )
 
 
@@ -115,5 +154,17 @@ def top_value(shown: Shown | None, *, badge: str = "") -> dict[str, Any]:
     """What the top bar shows."""
     if shown is None:
         return {"title": "", "badge": badge}
-    note = "Responses of four simulated subjects; no brain was measured." if shown.simulated else ""
-    return {"title": shown.title, "duration": shown.duration, "n_trs": shown.n_trs, "tr": TR, "badge": shown.badge, "badge_note": note}
+    note = SIMULATED if shown.simulated else PREDICTED
+    return {
+        "title": shown.title,
+        "duration": shown.duration,
+        "n_trs": shown.n_trs,
+        "tr": TR,
+        "badge": shown.badge,
+        "badge_note": note,
+        "simulated": shown.simulated,
+    }
+
+
+SIMULATED = "Responses of four simulated subjects; no brain was measured."
+PREDICTED = "Predicted responses of four measured people, subjects 1, 2, 3 and 5; they did not watch this clip in a scanner."

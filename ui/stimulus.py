@@ -36,7 +36,7 @@ def stimulus_section(examples: list[dict[str, Any]], chosen: str | None, setting
 
     Parameters
     ----------
-    examples : list of {"id", "title", "caption", "duration", "film", "still"}
+    examples : list of {"id", "title", "caption", "duration", "film", "still", "badge"}
     chosen : str or None
         Example shown on landing.
     settings : Settings

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from encoder.cards import Card, PlantedRule, Recovery
+from encoder.responses import Responses
 from extractors.grid import TR
 from ui.panel import Panel
 
@@ -19,25 +20,31 @@ DISPLAY = {
 }
 
 
-def trust_tab(card: Card | None) -> Panel:
-    """Build the tab's content from the card of the model that the page runs."""
-    return Panel("article", {"blocks": blocks(card)}, elem_id="cp-trust")
+def trust_tab(value: dict[str, Any]) -> Panel:
+    """Build the tab's content; ``value`` is that of :func:`trust_value`."""
+    return Panel("article", value, elem_id="cp-trust")
 
 
-def blocks(card: Card | None) -> list[dict[str, Any]]:
+def trust_value(card: Card | None, responses: Responses | None = None) -> dict[str, Any]:
+    """What the tab shows.
+
+    Parameters
+    ----------
+    card : Card or None
+        Of the model that made the result in the player; None when it is missing.
+    responses : Responses, optional
+        That result, for what is known of this one run.
+    """
+    return {"blocks": blocks(card, responses)}
+
+
+def blocks(card: Card | None, responses: Responses | None = None) -> list[dict[str, Any]]:
     """Headings, paragraphs, lists and bars, as page.js draws them."""
+    made = _made(responses)
     if card is None:
-        return [{"p": "The model's card is missing, so nothing can be said about its numbers. The examples still show finished results."}]
-    content: list[dict[str, Any]] = []
-    if card.simulated:
-        content += [
-            {"p": "No brain was measured for what you see. The four subjects are simulated.", "strong": True},
-            {
-                "p": "The embedded model was trained on responses that a written, textbook-style rule produced for each of 1000 parcels: "
-                "visual parcels follow motion and contrast, auditory parcels follow sound, language parcels follow words, each with a delay and "
-                "noise of its own. It shows how such models behave. It is no evidence about any real brain."
-            },
-        ]
+        who = f"The card of {responses.model_title} is missing" if responses is not None else "The model's card is missing"
+        return [{"p": f"{who}, so nothing can be said about its numbers. The examples still show finished results."}, *made]
+    content: list[dict[str, Any]] = list(_SIMULATED if card.simulated else _PUBLISHED)
     content += [{"h": "What the model is"}, {"p": card.what}, {"h": "What it was trained on"}, {"p": card.trained_on}]
     if card.rules:
         content.append(_rule_table(card.rules))
@@ -45,17 +52,42 @@ def blocks(card: Card | None) -> list[dict[str, Any]]:
     content += [
         {"h": "How well it predicts measured brains"},
         {"p": "Accuracy on measured brains: never tested." if card.accuracy.startswith("never tested") else card.accuracy},
-    ]
-    content += [
+        *_metrics(card),
+        {"p": _CALIBRATED[card.calibrated]},
         {"h": "Where not to believe it"},
         {"ul": [*card.limits, *_READING]},
         {"h": "How a clip becomes these numbers"},
-        {"ul": list(_METHOD)},
+        {"ul": [*_BEFORE, *(_CLASSICAL if card.simulated else _BACKBONES), *_AFTER]},
+        *made,
         {"h": "Model card"},
-        {"dl": _facts(card)},
+        {"dl": _facts(card, responses)},
+        {"more": "References", "table": {"head": ["What", "Where"], "rows": [list(pair) for one in card.references for pair in one.items()]}},
     ]
     return content
 
+
+_SIMULATED = (
+    {"p": "No brain was measured for what you see. The four subjects are simulated.", "strong": True},
+    {
+        "p": "The embedded model was trained on responses that a written, textbook-style rule produced for each of 1000 parcels: "
+        "visual parcels follow motion and contrast, auditory parcels follow sound, language parcels follow words, each with a delay and "
+        "noise of its own. It shows how such models behave. It is no evidence about any real brain."
+    },
+)
+
+_PUBLISHED = (
+    {"p": "Predicted, not measured: nobody watched this clip in a scanner.", "strong": True},
+    {
+        "p": "The model learned from the responses of four measured people, subjects 1, 2, 3 and 5. What you see is its guess at how those four "
+        "would respond to this clip."
+    },
+)
+
+_CALIBRATED = {
+    "yes": "Offset and gain are calibrated: a difference of means in z may be read as a size, in units of the training data.",
+    "no": "Offset and gain are not calibrated: a difference of means in z is not to be read as a size.",
+    "unknown": "Whether offset and gain are calibrated is unknown: a difference of means in z is not to be read as a size.",
+}
 
 _READING = (
     "Values are relative: z against this parcel's own level in the training data. They cannot be compared between parcels as amounts.",
@@ -65,14 +97,27 @@ _READING = (
     "One clip is one clip: what changes here need not change elsewhere.",
 )
 
-_METHOD = (
+_BEFORE = (
     "The file passes a gate in a process of its own and becomes one upright H.264 and AAC film; only that film is played and analysed.",
     f"Time is cut into TRs of {TR} s. A last partial TR is dropped. Row k stands for the middle of TR k.",
     "Words come from a speech recogniser on this machine, from your transcript, or are left out. A word belongs to the TR in which it ends.",
+)
+
+_CLASSICAL = (
     "Picture: motion energy, luminance, contrast, colour, cuts. Sound: mel bands, loudness, change. "
     "Words: rate, length, frequency, surprisal, n-grams.",
-    "One transformer of the published VIBE class predicts 1000 Schaefer parcels for all four subjects. The mean is the mean of the four predictions.",
-    "Nothing leaves this machine.",
+    "One transformer of the published VIBE class predicts 1000 Schaefer parcels for all four simulated subjects.",
+)
+
+_BACKBONES = (
+    "Picture: a pretrained video network looks back over a window of film at the end of every TR (16 s in the published model). "
+    "Sound: a pretrained sound network hears the last 10.24 s. Words: a language model reads the whole transcript in one pass.",
+    "One transformer predicts 1000 Schaefer parcels for all four subjects. The weights are used as they were published; nothing was trained here.",
+)
+
+_AFTER = (
+    "The mean is the mean of the four predictions.",
+    "Nothing of your clip leaves the machine that runs this page.",
 )
 
 
@@ -114,14 +159,41 @@ def _rule_table(rules: tuple[PlantedRule, ...]) -> dict[str, Any]:
     return {"more": "Every rule of the simulated people, with its source", "table": {"head": ["Parcels", "Follow", "After", "But"], "rows": rows}}
 
 
-def _facts(card: Card) -> list[tuple[str, str]]:
+def _metrics(card: Card) -> list[dict[str, Any]]:
+    """Published figures, each with what exactly it is the figure of."""
+    if card.performance is None or not card.performance.metrics:
+        return []
+    rows = [[metric.name, str(metric.value), metric.description] for metric in card.performance.metrics]
+    return [{"table": {"head": ["Tested on", "r", "What it is"], "rows": rows}}]
+
+
+def _made(responses: Responses | None) -> list[dict[str, Any]]:
+    """What is known of the run that made this result."""
+    if responses is None:
+        return []
+    facts = [(_STREAM_NAMES.get(stream, stream), id) for stream, id in responses.extractor_ids.items() if responses.present.get(stream)]
+    made = responses.extra.get("made")
+    if isinstance(made, dict) and made.get("date"):
+        facts.append(("Made", f"{str(made['date'])[:10]}, on another machine or at another time; played here without the model"))
+    before = responses.extra.get("fallen_back")
+    if isinstance(before, list) and before:
+        facts.append(("Memory ran short", f"A smaller plan was taken. The first was: {before[0]}"))
+    content = [{"h": "How this result was made"}, {"dl": facts}] if facts else []
+    return content + ([{"ul": [str(warning) for warning in responses.warnings]}] if responses.warnings else [])
+
+
+_STREAM_NAMES = {"audio": "Sound", "text": "Words", "video": "Picture"}
+
+
+def _facts(card: Card, responses: Responses | None) -> list[tuple[str, str]]:
+    weights = responses.weights_sha256 if responses is not None else card.weights_sha256
     facts = [
         ("Model", f"{card.title} ({card.id})"),
         ("Loss", card.loss),
         ("Offset and gain calibrated", card.calibrated),
         ("Needs", card.resources),
         ("Licence", card.licence),
-        ("Weights (sha256)", card.weights_sha256),
+        ("Weights (sha256)", weights or "not stated"),
         ("Cite", " ".join(card.citation)),
     ]
     if card.training is not None:

@@ -16,6 +16,8 @@
   // A link that stays on this server: anything else in a value is dropped.
   const ownLink = (href) => (/^cineglass\/[\w./-]+$/.test(href) && !href.includes("..") ? href : null);
 
+  const MANY = 6; // examples from which their list scrolls by itself
+
   const parts = {
     // name, clip, length, model
     top(root) {
@@ -30,7 +32,8 @@
           make("strong", "", value.title || "No clip yet"),
           value.n_trs ? make("span", "cp-num", `${seconds(value.duration)} · ${value.n_trs} TRs of ${value.tr} s`) : null,
         ]);
-        fill(badge, [make("span", "", value.badge)]);
+        fill(badge, value.badge ? [make("span", "", value.badge)] : []);
+        badge.dataset.kind = value.simulated === false ? "published" : "simulated";
         badge.title = value.badge_note || "";
       };
     },
@@ -41,7 +44,21 @@
       root.setAttribute("role", "group");
       root.setAttribute("aria-label", "Examples with finished results");
       const cards = new Map();
+      let shown = "";
+      // A picture is fetched when its card comes into view, and never before the film in the player
+      const films = new Map();
+      const seen = new IntersectionObserver((entries) => {
+        for (const entry of entries) {
+          const load = entry.isIntersecting && films.get(entry.target);
+          if (load) {
+            films.delete(entry.target);
+            seen.unobserve(entry.target);
+            load();
+          }
+        }
+      }, { rootMargin: "200px" });
       return (value) => {
+        root.classList.toggle("cp-many", value.examples.length > MANY);
         for (const example of value.examples) {
           if (cards.has(example.id)) continue;
           const card = make("button", "cp-example");
@@ -56,13 +73,15 @@
             video.tabIndex = -1;
             video.setAttribute("aria-hidden", "true");
             picture.append(video);
-            setTimeout(() => { // the film in the player comes first
+            films.set(picture, () => {
               video.preload = "metadata";
               video.src = `${film}#t=${example.still}`;
-            }, 1200);
+            });
+            setTimeout(() => seen.observe(picture), 1200);
           }
           const words = make("span", "cp-example-words");
           words.append(make("strong", "", example.title), make("span", "cp-caption", example.caption));
+          if (example.badge) words.append(make("span", "cp-made-by", example.badge));
           card.append(picture, words, make("span", "cp-num cp-length", clock(example.duration)));
           card.addEventListener("click", () => {
             trigger("pick", { id: example.id });
@@ -72,6 +91,13 @@
           root.append(card);
         }
         for (const [id, card] of cards) card.setAttribute("aria-pressed", String(id === value.chosen));
+        if (value.chosen && value.chosen !== shown && value.examples.length > MANY) {
+          const card = cards.get(value.chosen);
+          if (card && (card.offsetTop < root.scrollTop || card.offsetTop + card.offsetHeight > root.scrollTop + root.clientHeight)) {
+            root.scrollTop = card.offsetTop - 8;
+          }
+        }
+        shown = value.chosen;
       };
     },
 
@@ -185,7 +211,7 @@
           row.dataset.state = stage.state;
           row.children[1].textContent = stage.label;
           row.children[2].textContent = stage.state === "pending" ? "" : seconds(stage.seconds);
-          row.children[3].textContent = stage.state === "active" ? stage.message : "";
+          row.children[3].textContent = stage.message;
           list.append(row);
         }
       };
@@ -257,6 +283,97 @@
             return option;
           }),
         ]);
+      };
+    },
+
+    // which model runs: one row each with its state, and what the chosen one lacks
+    models(root, { trigger }) {
+      root.classList.add("cp-models");
+      const set = make("fieldset", "cp-model-list");
+      const missing = make("div", "cp-missing");
+      missing.setAttribute("role", "status");
+      const legend = make("legend", "", "Model");
+      root.append(set, missing);
+      const name = `model-${Math.random().toString(36).slice(2)}`;
+      const rows = new Map();
+      let wanted = ""; // what was clicked last: answers to earlier clicks do not move the mark back
+      let told = "";
+      const choose = (key) => {
+        wanted = key;
+        trigger("choose", { key });
+      };
+      return (value) => {
+        const models = value.models || [];
+        const keys = models.map((model) => model.key);
+        if (!keys.includes(wanted)) wanted = "";
+        for (const [key, row] of rows) {
+          if (!keys.includes(key)) {
+            row.label.remove();
+            rows.delete(key);
+          }
+        }
+        if (!legend.isConnected) set.append(legend);
+        for (const model of models) {
+          let row = rows.get(model.key);
+          if (!row) {
+            const label = make("label", "cp-model");
+            const field = make("input");
+            field.type = "radio";
+            field.name = name;
+            field.value = model.key;
+            field.addEventListener("change", () => choose(model.key));
+            row = { label, field, title: make("span", "cp-model-title"), line: make("span", "cp-model-state"), about: make("span", "cp-model-about") };
+            label.append(field, row.title, row.line, row.about);
+            rows.set(model.key, row);
+            set.append(label);
+          }
+          row.label.dataset.state = model.state;
+          row.title.textContent = model.title;
+          row.line.textContent = model.line;
+          row.about.textContent = model.about;
+          if (!wanted || wanted === value.chosen) row.field.checked = model.key === value.chosen;
+        }
+        const key = JSON.stringify(value.missing || null);
+        if (key === told) return; // what is read aloud is not read again
+        told = key;
+        missing.hidden = !value.missing;
+        if (!value.missing) {
+          fill(missing, []);
+          return;
+        }
+        const again = make("button", "cp-link", "Look again");
+        again.type = "button";
+        again.addEventListener("click", () => choose(wanted || value.chosen));
+        fill(missing, [
+          make("strong", "", value.missing.message),
+          value.missing.more ? make("p", "", value.missing.more) : null,
+          ...wayOut(value.missing.way_out),
+          again,
+        ]);
+      };
+    },
+
+    // what a run of the chosen model would take here
+    plan(root) {
+      root.classList.add("cp-plan");
+      root.setAttribute("role", "status");
+      const box = make("details");
+      const line = make("summary");
+      const inside = make("div", "cp-plan-inside");
+      box.append(line, inside);
+      const word = make("p", "cp-note cp-plan-busy");
+      const trouble = make("div", "cp-missing");
+      root.append(word, box, trouble);
+      return (value) => {
+        root.hidden = !value.state;
+        word.hidden = value.state !== "busy";
+        box.hidden = value.state !== "ready";
+        trouble.hidden = value.state !== "problem";
+        word.textContent = value.message && value.state === "busy" ? value.message : "";
+        fill(trouble, value.state === "problem" ? [make("strong", "", value.message), ...wayOut(value.way_out)] : []);
+        if (value.state !== "ready") return;
+        line.textContent = value.summary;
+        fill(inside, [table(value.table), ...value.notes.map((text) => make("p", "cp-note", text))]);
       };
     },
 
@@ -361,23 +478,7 @@
           for (const [term, text] of block.dl) list.append(make("dt", "", term), make("dd", "", text));
           return list;
         },
-        table: (block) => {
-          const table = make("table", "cp-table");
-          const head = make("tr");
-          head.append(...block.table.head.map((text) => make("th", "", text)));
-          const top = make("thead");
-          top.append(head);
-          const body = make("tbody");
-          for (const cells of block.table.rows) {
-            const row = make("tr");
-            row.append(...cells.map((text, column) => make(column ? "td" : "th", "", text)));
-            body.append(row);
-          }
-          table.append(top, body);
-          const frame = make("div", "cp-scroll");
-          frame.append(table);
-          return frame;
-        },
+        table: (block) => table(block.table),
         bars: (block) => {
           const frame = make("figure", "cp-bars");
           for (const bar of block.bars) {
@@ -414,8 +515,10 @@
           fill(root, [make("p", "cp-note", "No result yet. Run a clip or open an example.")]);
           return;
         }
+        const mark = value.mark ? make("p", "cp-simulated", value.mark) : null;
+        if (mark) mark.dataset.kind = value.simulated ? "simulated" : "published";
         fill(root, [
-          value.mark ? make("p", "cp-simulated", value.mark) : null,
+          mark,
           ...value.groups.map((group) => {
             const section = make("section");
             const list = make("ul");
@@ -436,6 +539,57 @@
       };
     },
   };
+
+  function table(value) {
+    const grid = make("table", "cp-table");
+    const head = make("tr");
+    head.append(...value.head.map((text) => make("th", "", text)));
+    const top = make("thead");
+    top.append(head);
+    const body = make("tbody");
+    for (const cells of value.rows) {
+      const row = make("tr");
+      row.append(...cells.map((text, column) => make(column ? "td" : "th", "", text)));
+      body.append(row);
+    }
+    grid.append(top, body);
+    const frame = make("div", "cp-scroll");
+    frame.append(grid);
+    return frame;
+  }
+
+  // Sentences, and commands that can be copied, in the order in which they are to be read.
+  function wayOut(pieces) {
+    return (pieces || []).map((piece) => (piece.command ? commandBox(piece.command) : make("p", "", piece.text)));
+  }
+
+  function commandBox(text) {
+    const box = make("div", "cp-command");
+    const code = make("code", "", text);
+    const button = make("button", "cp-link", "Copy");
+    button.type = "button";
+    button.setAttribute("aria-label", `Copy the command: ${text}`);
+    button.addEventListener("click", async () => {
+      button.textContent = (await copied(text, code)) ? "Copied" : "Press Ctrl+C";
+      setTimeout(() => (button.textContent = "Copy"), 2000);
+    });
+    box.append(code, button);
+    return box;
+  }
+
+  // Without https there is no clipboard to write to: the command is selected, and the browser asked to copy what is.
+  async function copied(text, node) {
+    try {
+      await navigator.clipboard.writeText(text);
+      return true;
+    } catch {
+      const range = document.createRange();
+      range.selectNodeContents(node);
+      window.getSelection().removeAllRanges();
+      window.getSelection().addRange(range);
+      return document.execCommand("copy");
+    }
+  }
 
   // On a narrow screen the player is far above what starts it.
   function toPlayer() {
