@@ -18,6 +18,7 @@ from experiments.models import Missing
 from settings import get_settings
 from tests.films import write_film
 from tests.tiny_model import tiny_film_model
+from tests.tiny_vibe import tiny_vibe
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = "ShreyDixit/VIBE-Qwen2.5-14B"
@@ -44,6 +45,12 @@ class Done:
     returncode: int
     stdout: str
     stderr: str
+
+
+@pytest.fixture(scope="module")
+def published(place):
+    """A tiny model in the published format, with its backbones."""
+    return tiny_vibe(place / "published")
 
 
 @pytest.fixture
@@ -227,6 +234,48 @@ def test_a_baked_result_is_listed_among_the_examples(place, cineglass, monkeypat
     refused = cineglass("bake", "bar.mp4", "-o", ".", "--model", "model", "--no-speech", "-q")
     assert refused.returncode == 3
     assert "holds other things" in refused.stderr
+
+
+def test_a_published_model_prints_its_plan_before_it_runs_and_its_result_can_be_baked(place, published, cineglass, monkeypatch):
+    entering = ["bar.mp4", "--model", "published", "--transcript", "words.srt", "--low-mem", "--device", "cpu"]
+    done = cineglass("predict", *entering, "-o", "by-plan")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("VIBE checkpoint published: Subject 1, Subject 2, Subject 3, Subject 5; 12 TRs")
+    plan, run = done.stderr.find("Brain model"), done.stderr.find("Responses are ready")
+    assert 0 <= plan < run
+    assert "one part at a time" in done.stderr
+    facts = json.loads((place / "by-plan" / "responses.json").read_text(encoding="utf-8"))
+    assert facts["subject_files"] == ["sub-01", "sub-02", "sub-03", "sub-05"]
+    assert facts["simulated"] is False
+    baked = cineglass("bake", *entering, "-o", "shelf/real", "-q")
+    assert baked.returncode == 0, baked.stderr
+    text = (place / "shelf" / "real" / "responses.json").read_text(encoding="utf-8")
+    assert json.loads(text)["extra"]["made"]["asked"] == {"device": "cpu", "low_mem": True}
+    assert str(place) not in text
+    (place / "published").rename(place / "elsewhere")
+    try:
+        monkeypatch.setenv("CINEGLASS_RESULTS_DIR", str(place / "shelf"))
+        assert "real\tbar\t" in cineglass("examples").stdout
+    finally:
+        (place / "elsewhere").rename(place / "published")
+
+
+def test_features_of_a_published_model_are_those_of_its_backbones(place, published, cineglass):
+    done = cineglass("features", "bar.mp4", "-o", "deep", "--model", "published", "--transcript", "words.srt", "-q")
+    assert done.returncode == 0, done.stderr
+    facts = json.loads((place / "deep" / "features.json").read_text(encoding="utf-8"))
+    assert facts["dims"] == {"audio": 24, "text": 16, "video": 96}
+    assert facts["window_s"] == 16
+    assert all("vibe" in name for name in facts["extractors"].values())
+    assert all(facts["present"].values())
+
+
+def test_a_published_model_that_does_not_fit_says_so_before_anything_runs(published, cineglass, monkeypatch):
+    monkeypatch.setenv("CINEGLASS_MEMORY_GB", "0.001")
+    done = cineglass("predict", "bar.mp4", "--model", "published", "-o", "x", "-q")
+    assert (done.returncode, done.stdout) == (4, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert "memory" in done.stderr
 
 
 def test_examples_and_recovery_answer(cineglass):
