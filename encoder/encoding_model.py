@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from encoder.responses import SUBJECTS, check_subjects
 from extractors.errors import ModelError
 from extractors.features import STREAMS, Features
+from extractors.in_thread import Tell
 
 if TYPE_CHECKING:
     from encoder.cards import Card
@@ -67,7 +69,7 @@ class EncodingModel:
         """The card's id."""
         return self.card.id
 
-    def predict(self, features: Features, subjects: Sequence[int] = SUBJECTS) -> np.ndarray:
+    def predict(self, features: Features, subjects: Sequence[int] = SUBJECTS, *, tell: Tell | None = None) -> np.ndarray:
         """Responses of several subjects in one batch, stream projections computed once.
 
         Parameters
@@ -76,6 +78,8 @@ class EncodingModel:
             float32 [T, dim] per stream.
         subjects : sequence of int
             Out of 1, 2, 3, 5.
+        tell : callable, optional
+            Called before every layer; may raise to stop.
 
         Returns
         -------
@@ -88,8 +92,12 @@ class EncodingModel:
             When the features do not fit the model, or it answers with numbers that are not finite.
         SelectionError
             For a subject the model does not have.
+        FeatureError
+            ``out_of_memory``.
         """
         import torch
+
+        from extractors.backbone import memory_in_words, telling
 
         rows = [SUBJECTS.index(subject) for subject in check_subjects(subjects)]
         streams = self.frontend(features) if self.frontend is not None else features
@@ -101,8 +109,9 @@ class EncodingModel:
                     "Use the extractors that belong to this model.",
                 )
         weight = self.module.output_head.weight
-        batch = {name: torch.from_numpy(np.ascontiguousarray(streams[name], np.float32))[None].to(weight) for name in STREAMS}
-        with torch.inference_mode():
+        asked = telling(self.module, tell) if tell is not None else nullcontext()
+        with memory_in_words("the predictor", weight.device.type), asked, torch.inference_mode():
+            batch = {name: torch.from_numpy(np.ascontiguousarray(streams[name], np.float32))[None].to(weight) for name in STREAMS}
             out = self.module(batch, torch.tensor(rows, device=weight.device)).float().cpu().numpy()
         if not np.isfinite(out).all():
             raise ModelError("not_finite", f"The model {self.id} answered with numbers that are not finite.", "Get the model's files again.")

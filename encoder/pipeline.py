@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from encoder.ensemble import Ensemble, summary
 from encoder.responses import SUBJECTS, Responses, check_subjects
 from encoder.waiting_model import WaitingModel
 from extractors.cache import FeatureCache, content_key, feature_cache
@@ -17,6 +18,7 @@ from extractors.errors import CacheError
 from extractors.extract import extract
 from extractors.features import STREAMS, Features
 from extractors.grid import valid_rows
+from extractors.in_thread import Tell, in_thread
 from extractors.stages import passing_on, stage_clock
 from extractors.streams import ExtractorSet
 from extractors.transcript import Transcript
@@ -44,7 +46,7 @@ def run(
     clip: Clip,
     transcript: Transcript,
     *,
-    model: EncodingModel | WaitingModel,
+    model: EncodingModel | Ensemble | WaitingModel,
     subjects: Sequence[int] = SUBJECTS,
     cache: FeatureCache | None = None,
     settings: Settings | None = None,
@@ -90,21 +92,26 @@ def run(
     features = yield from passing_on(extract(clip, transcript, extractors=extractors, cache=cache, settings=settings, ready=ready))
     at = stage_clock("model", 1)
     key = content_key(stream="responses", model=model.fingerprint, features=features.content_keys, n_trs=clip.n_trs) if model.fingerprint else ""
-    entry = cache.get(key) if cache is not None and key else None
-    if entry is not None:
-        values = entry["responses"]
-    else:
+    found = cache.get(key) if cache is not None and key else None
+    if found is None:
         loaded = (yield from passing_on(model.loaded())) if isinstance(model, WaitingModel) else model
-        yield at(0, f"{model.card.title} predicts {len(subjects)} brain{'s' if len(subjects) > 1 else ''}")
-        values = loaded.predict(features, SUBJECTS)
+        said = f"{model.card.title} predicts {len(subjects)} brain{'s' if len(subjects) > 1 else ''}"
+        found = yield from in_thread("model", 1, said, lambda tell: _predicted(loaded, features, tell))
         if cache is not None and key:
             try:
-                cache.put(key, {"responses": values}, {"model": model.card.id, "n_trs": clip.n_trs, "streams": features.content_keys})
+                cache.put(key, found, {"model": model.card.id, "n_trs": clip.n_trs, "streams": features.content_keys})
             except CacheError as error:
                 features = replace(features, warnings=tuple(dict.fromkeys((*features.warnings, str(error)))))
-    responses = label(clip, transcript, features, values, model=model, facts=facts).select(subjects)
+    responses = label(clip, transcript, features, found.pop("values"), model=model, facts=facts, **found).select(subjects)
     yield at(1, "Responses are ready")
     yield responses
+
+
+def _predicted(model: EncodingModel | Ensemble, features: Features, tell: Tell) -> dict[str, np.ndarray]:
+    """``values`` of all subjects, and for an ensemble what lies between its members."""
+    if isinstance(model, Ensemble):
+        return summary(model.predict_members(features, SUBJECTS, tell=tell))
+    return {"values": model.predict(features, SUBJECTS, tell=tell)}
 
 
 def label(
@@ -113,11 +120,12 @@ def label(
     features: Features,
     values: np.ndarray,
     *,
-    model: EncodingModel | WaitingModel,
+    model: EncodingModel | Ensemble | WaitingModel,
     subjects: tuple[int, ...] = SUBJECTS,
     facts: Mapping[str, Any] | None = None,
+    **between: np.ndarray,
 ) -> Responses:
-    """Predicted values float32 [subjects, TRs, 1000] with everything that says what they are."""
+    """Predicted values float32 [subjects, TRs, 1000] with everything that says what they are; ``between`` is an ensemble's spread."""
     card = model.card
     valid = valid_rows(features.n_trs, features.window_s)
     for rows in features.unseen_rows.values():
@@ -139,7 +147,7 @@ def label(
         present=dict(features.present),
         transcript_source=transcript.source,
         edits=("transcript edited by hand",) if transcript.edited else (),
-        warnings=warnings_for(features, transcript, int(valid.sum()), taught=not getattr(model.files, "published", False)),
+        warnings=warnings_for(features, transcript, int(valid.sum()), taught=model.files is None or not model.files.published),
         extra={
             "calibrated": card.calibrated,
             "accuracy": card.accuracy,
@@ -150,6 +158,8 @@ def label(
             "notices": [*clip.notices, *transcript.notices],
             **(facts or {}),
         },
+        members=getattr(model.files, "member_ids", ()),
+        **between,
     )
 
 

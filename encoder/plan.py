@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from encoder.needs import Need, audio_need, predictor_need, text_need, throughput, video_need
 from extractors.backbone import Placement
@@ -126,6 +126,25 @@ class Plan:
         """What to try after this plan ran out of memory; None when nothing is left."""
         return replace(self.later[0], later=self.later[1:]) if self.later else None
 
+    def check(self) -> None:
+        """Raise ModelError ``not_on_this_machine`` when it cannot run here."""
+        if not self.ok:
+            raise ModelError("not_on_this_machine", self.problem, self.way_out)
+
+    def summary(self) -> str:
+        """What runs where, in one sentence."""
+        where = {place: [part.name for part in self.parts if part.on_gpu == (place == "GPU")] for place in ("GPU", "CPU")}
+        said = " and ".join(f"{', '.join(names)} on the {place}" for place, names in where.items() if names)
+        return f"{said[:1].upper()}{said[1:]}; at most {self._peaks()}; about {_time(self.seconds)}"
+
+    def facts(self) -> dict[str, Any]:
+        """For a result's provenance, JSON-able."""
+        parts = [{"name": part.name, "source": part.source, "device": part.device, "dtype": part.dtype} for part in self.parts]
+        return {"parts": parts, "low_mem": self.low_mem, "expected_s": round(self.seconds, 1), "peak_gpu": self.peak_gpu, "peak_host": self.peak_host}
+
+    def _peaks(self) -> str:
+        return " and ".join(f"{_gb(peak)} {where}" for peak, where in ((self.peak_gpu, "GPU memory"), (self.peak_host, "host memory")) if peak)
+
     def rows(self) -> list[dict[str, str]]:
         """The table as text: part, model, where, numbers, memory, time."""
         return [
@@ -146,9 +165,8 @@ class Plan:
         widths = {column: max(len(row[column]) for row in rows) for column in COLUMNS}
         said = ["  ".join(row[column].ljust(widths[column]) for column in COLUMNS).rstrip() for row in rows] if self.parts else []
         if self.ok:
-            peaks = [f"{_gb(peak)} {where}" for peak, where in ((self.peak_gpu, "GPU memory"), (self.peak_host, "host memory")) if peak]
             how = "one part at a time" if self.low_mem else "all parts stay loaded"
-            said.append(f"At most {' and '.join(peaks)}, {how}; about {_time(self.seconds)} (an estimate).")
+            said.append(f"At most {self._peaks()}, {how}; about {_time(self.seconds)} (an estimate).")
         else:
             said += [self.problem, self.way_out]
         return said + list(self.notes)

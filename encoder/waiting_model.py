@@ -7,7 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from typing import TYPE_CHECKING, Any
 
-from encoder.checkpoints import ModelFiles, load_model
+from encoder.checkpoints import ModelFiles
+from encoder.ensemble import Ensemble, EnsembleFiles, load
 from extractors.stages import stage_clock
 
 if TYPE_CHECKING:
@@ -21,24 +22,32 @@ class WaitingModel:
 
     Parameters
     ----------
-    files : ModelFiles
+    files : ModelFiles or EnsembleFiles
     device : {"auto", "cpu", "cuda", "mps"}
     """
 
-    def __init__(self, files: ModelFiles, *, device: str = "auto"):
+    def __init__(self, files: ModelFiles | EnsembleFiles, *, device: str = "auto"):
         self.files = files
         self.card = files.card
-        self.weights_sha256 = files.weights_sha256
         self.ignored_keys = files.ignored_keys
-        self.fingerprint = files.fingerprint
         self.device = device
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model-loader")
-        self._loaded: Future[EncodingModel] | None = None
+        self._loaded: Future[EncodingModel | Ensemble] | None = None
+
+    @property
+    def weights_sha256(self) -> str:
+        """Of the weights; takes seconds when gigabytes are seen for the first time."""
+        return self.files.weights_sha256
+
+    @property
+    def fingerprint(self) -> str:
+        """Of everything that decides its predictions."""
+        return self.files.fingerprint
 
     def begin(self) -> None:
         """Start loading in a thread, if that has not happened yet."""
         if self._loaded is None:
-            self._loaded = self._thread.submit(load_model, self.files, device=self.device)
+            self._loaded = self._thread.submit(_load, self.files, device=self.device)
 
     def loaded(self) -> Generator[Any, None, None]:
         """Yields Stages named "model" until the model is there; it is the last item. ModelError when it cannot be loaded."""
@@ -56,3 +65,10 @@ class WaitingModel:
     def close(self) -> None:
         """Start nothing any more; a model that is being loaded is left to itself."""
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+def _load(files: ModelFiles | EnsembleFiles, *, device: str) -> EncodingModel | Ensemble:
+    from extractors.backbone import memory_in_words
+
+    with memory_in_words("the predictor", device):
+        return load(files, device=device)

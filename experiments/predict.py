@@ -6,10 +6,13 @@ import os
 import secrets
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from encoder.checkpoints import read_model
+from encoder.backbones import extractors_of
+from encoder.encoding_model import EncodingModel
+from encoder.ensemble import Ensemble, read
 from encoder.pipeline import run
+from encoder.plan import make_plan
 from encoder.responses import SUBJECTS, Responses, check_subjects
 from encoder.waiting_model import WaitingModel
 from experiments.intake import Film, Words, admitted, enter
@@ -20,10 +23,6 @@ from extractors.in_thread import in_thread
 from extractors.stages import Stage, passing_on
 from extractors.transcript import Transcript
 from settings import Settings, get_settings
-
-if TYPE_CHECKING:
-    from encoder.encoding_model import EncodingModel
-
 
 LOOKED_UP_S = 0.3
 """A stage that takes longer is work and not a look into the cache: then the model will be needed, and is loaded meanwhile."""
@@ -57,7 +56,7 @@ def predict(
     transcript: Words = None,
     recogniser: str | None = None,
     subjects: Sequence[int] = SUBJECTS,
-    model: str | os.PathLike | EncodingModel | None = None,
+    model: str | os.PathLike | Sequence[str | os.PathLike] | EncodingModel | Ensemble | None = None,
     settings: Settings | None = None,
     name: str | None = None,
     allow_short: bool = False,
@@ -74,8 +73,8 @@ def predict(
         By default the setting; "none" runs without words.
     subjects : sequence of int
         Out of 1, 2, 3, 5.
-    model : str, path or EncodingModel, optional
-        Id, folder, or a loaded model; by default the setting.
+    model : str, path, sequence of these, EncodingModel or Ensemble, optional
+        Id, folder, hub name, several of them as one ensemble ("a+b" or a sequence), or a loaded model; by default the setting.
     settings : Settings, optional
     name : str, optional
         The visitor's name for the file.
@@ -98,9 +97,9 @@ def predict(
     subjects = check_subjects(subjects)
     seconds: dict[str, float] = {}
     chosen = settings.model if model is None else model
-    waiting = WaitingModel(read_model(chosen), device=settings.device) if isinstance(chosen, str | os.PathLike) else None
+    waiting = None if isinstance(chosen, EncodingModel | Ensemble) else WaitingModel(read(chosen, settings=settings), device=settings.device)
     entering = {"transcript": transcript, "recogniser": recogniser, "allow_short": allow_short, "name": name}
-    ahead = waiting is not None and not getattr(waiting.files, "published", False)
+    ahead = waiting is not None and not waiting.files.published
     job = _run(film, entering, subjects, waiting or chosen, settings)
     result = None
     try:
@@ -120,31 +119,36 @@ def predict(
 
 
 def _run(
-    film: Film, entering: dict[str, Any], subjects: tuple[int, ...], model: EncodingModel | WaitingModel, settings: Settings
+    film: Film, entering: dict[str, Any], subjects: tuple[int, ...], model: EncodingModel | Ensemble | WaitingModel, settings: Settings
 ) -> Generator[Any, None, None]:
     """The whole way; the last item is the tuple (Clip, Transcript, Responses)."""
     cache = feature_cache(settings)
-    if not getattr(model.files, "published", False):
-        clip, words, ready = yield from passing_on(enter(film, settings=settings, cache=cache, **entering))
-        responses = yield from passing_on(run(clip, words, model=model, subjects=subjects, cache=cache, settings=settings, ready=ready))
-        yield clip, words, responses
+    if model.files is not None and model.files.published:
+        yield from _run_planned(film, entering, subjects, model, settings)
         return
-    from encoder.backbones import extractors_of
-    from encoder.plan import make_plan
+    clip, words, ready = yield from passing_on(enter(film, settings=settings, cache=cache, **entering))
+    responses = yield from passing_on(run(clip, words, model=model, subjects=subjects, cache=cache, settings=settings, ready=ready))
+    yield clip, words, responses
 
+
+def _run_planned(
+    film: Film, entering: dict[str, Any], subjects: tuple[int, ...], model: EncodingModel | Ensemble | WaitingModel, settings: Settings
+) -> Generator[Any, None, None]:
+    """A published model: what runs where is planned before anything is loaded; out of memory means the next plan."""
     clip = yield from passing_on(admitted(film, settings=settings, name=entering["name"], allow_short=entering["allow_short"]))
-    work = in_thread("plan", 1, "Looking at what this machine can do", lambda _: make_plan(model.files, duration_s=clip.duration, settings=settings))
-    plan = yield from work
+    said = "Looking at what this machine can do"
+    plan = yield from in_thread("plan", 1, said, lambda _: make_plan(model.files, duration_s=clip.duration, settings=settings))
+    plan.check()
     clip, words, _ = yield from passing_on(enter(clip, settings=settings, **entering))
     fallen_back: list[str] = []
     while True:
-        plan.check()
+        extractors = yield from in_thread("plan", 1, plan.summary(), lambda _, plan=plan: extractors_of(model.files, plan, settings))
         yield Stage("plan", 1, 1, plan.summary())
-        extractors = extractors_of(model.files, plan, settings)
+        here = WaitingModel(model.files, device=plan.placement("predictor").device) if isinstance(model, WaitingModel) else model
         facts = {"plan": plan.facts(), "fallen_back": fallen_back}
         try:
             responses = yield from passing_on(
-                run(clip, words, model=model, subjects=subjects, cache=cache, settings=settings, extractors=extractors, facts=facts)
+                run(clip, words, model=here, subjects=subjects, cache=feature_cache(settings), settings=settings, extractors=extractors, facts=facts)
             )
         except FeatureError as error:
             following = plan.next() if error.code == "out_of_memory" else None
@@ -155,3 +159,6 @@ def _run(
         else:
             yield clip, words, responses
             return
+        finally:
+            if here is not model:
+                here.close()

@@ -130,17 +130,10 @@ class Backbone:
         import torch
 
         where, key = self.placement, self._key()
-        try:
-            lease = self.pool.lease(key, lambda: self._load(tell), device=where.device, keep=where.keep, tell=tell, size=self.local.weight_bytes)
-            with lease as module, _telling(module, tell), torch.inference_mode():
-                yield module
-        except BaseException as error:
-            if not is_memory_error(error):
-                raise
-            _let_go(error)
-            self.pool.drop(key)
-            warm.empty_cache(where.device)
-            raise out_of_memory(self.name, where.device) from None
+        lease = self.pool.lease(key, lambda: self._load(tell), device=where.device, keep=where.keep, tell=tell, size=self.local.weight_bytes)
+        in_words = memory_in_words(self.name, where.device, free=lambda: self.pool.drop(key))
+        with in_words, lease as module, telling(module, tell), torch.inference_mode():
+            yield module
 
     def _key(self) -> tuple:
         where = self.placement
@@ -251,6 +244,20 @@ def is_memory_error(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(word in said for word in OUT_OF_MEMORY)
 
 
+@contextmanager
+def memory_in_words(name: str, device: str, *, free: Callable[[], Any] = lambda: None) -> Iterator[None]:
+    """Memory errors leave as FeatureError ``"out_of_memory"``, after ``free()`` and with the device's cache emptied."""
+    try:
+        yield
+    except BaseException as error:
+        if not is_memory_error(error):
+            raise
+        _let_go(error)
+        free()
+        warm.empty_cache(device)
+        raise out_of_memory(name, device) from None
+
+
 def out_of_memory(name: str = "this part of the model", device: str | None = None) -> FeatureError:
     """The error that says so."""
     where = {"cuda": "The GPU", "mps": "The GPU", "cpu": "This machine"}.get((device or "").partition(":")[0], "The device")
@@ -294,7 +301,9 @@ def read_config(local: LocalModel, stream: str) -> dict[str, Any]:
 
 
 @contextmanager
-def _telling(module: nn.Module, tell: Tell) -> Iterator[None]:
+def telling(module: nn.Module, tell: Tell) -> Iterator[None]:
+    """Every leaf module calls ``tell()`` before it runs, so that a stop reaches inside a forward pass."""
+
     def ask(*_: Any) -> None:
         tell()
 

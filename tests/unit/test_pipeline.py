@@ -105,8 +105,8 @@ def test_another_subject_of_the_same_film_takes_under_a_second_and_computes_no_s
 def test_a_kept_prediction_loads_no_model_and_other_weights_are_a_miss(tmp_path, film, warm, monkeypatch):
     settings, _ = warm
     loaded = []
-    real = waiting_model.load_model
-    monkeypatch.setattr(waiting_model, "load_model", lambda files, **how: loaded.append(files.folder) or real(files, **how))
+    real = waiting_model.load
+    monkeypatch.setattr(waiting_model, "load", lambda files, **how: loaded.append(files.folder) or real(files, **how))
     folders = [tiny_film_model(tmp_path / str(seed), seed=seed) for seed in (1, 2)]
     first, again, other = (last(predict(film, recogniser="none", model=folders[k], settings=settings)).responses for k in (0, 0, 1))
     assert loaded == folders
