@@ -162,7 +162,7 @@ class BERG:
         places = [self._place(name) for name in names]
         model = BERGModel(
             card,
-            model_id if embedded else "+".join(places),
+            model_id if embedded else places[0] if len(places) == 1 else places,
             variant="+".join(Path(name).name if Path(name).is_dir() else name for name in names) or None,
             repository=names[0] if len(names) == 1 and places != names and not Path(places[0], "card.yaml").is_file() else None,
             variants=lambda: self.get_model_variants(model_id),

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from encoder.checkpoints import MODELS
 from experiments.berg_errors import ModelNotFoundError, berg_errors, did_you_mean
-from settings import ASSETS
 
 if TYPE_CHECKING:
     from encoder.cards import Card
 
-MODELS = ASSETS / "models"
 INFO = ("modality", "training_dataset", "species", "stimuli", "model_type", "creator", "title", "simulated", "trained_on", "licence", "citation")
 
 

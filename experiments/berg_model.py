@@ -38,8 +38,8 @@ class BERGModel:
     Parameters
     ----------
     card : Card
-    source : str
-        What :func:`experiments.predict.predict` takes as the model: an id, a folder, a hub name.
+    source : str or list of str
+        What :func:`experiments.predict.predict` takes as the model: an id, a folder, a hub name, or several to average.
     variant : str or None
         Name of the weights asked for, for people; None for an embedded model.
     repository : str or None
@@ -63,7 +63,7 @@ class BERGModel:
     def __init__(
         self,
         card: Card,
-        source: str,
+        source: str | list[str],
         *,
         variant: str | None = None,
         repository: str | None = None,
