@@ -182,6 +182,7 @@ def test_a_published_model_that_is_not_here_is_refused_with_its_cost_and_the_way
 
 
 def test_a_models_download_names_its_sizes_and_happens_only_when_it_is_said_yes_to(cineglass, hub, monkeypatch):
+    monkeypatch.setattr("os._exit", sys.exit)  # how an interrupt leaves; here it would take the tests along
     for answer, code in (("n\n", 0), ("", 130)):
         monkeypatch.setattr("sys.stdin", io.StringIO(answer))
         done = cineglass("download-model", PUBLISHED)
