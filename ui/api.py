@@ -54,7 +54,8 @@ def add_endpoints(*, settings: Settings, shelf: Shelf, runs: Line, predict: Call
         """Predict the responses of four subjects to a film or sound file.
 
         clip: the file. recogniser: auto, whisper, sphinx or none. subjects: out of 1, 2, 3, 5. allow_short: take clips under 10 TRs.
-        model: the id of one that capabilities lists as ready; without it the page's usual one. Returns run_id, metadata (labels, units, provenance), networks (mean per network: one list of z values per subject), words, and the
+        model: the id of one that capabilities lists as ready; without it the page's usual one.
+        Returns run_id, metadata (labels, units, provenance), networks (mean per network: one list of z values per subject), words, and the
         addresses of the result's files on this server.
         """
         token, name = _take(clip, shelf)

@@ -20,6 +20,14 @@ from tests.tiny_model import tiny_film_model
 SECONDS = 16.0
 
 
+@pytest.fixture(scope="module", autouse=True)
+def no_hub(tmp_path_factory):
+    """What the hub's cache of this machine holds is not seen."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path_factory.mktemp("hub")))
+        yield
+
+
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     model = tiny_film_model(tmp_path_factory.mktemp("model"))
@@ -42,7 +50,7 @@ def test_only_the_four_endpoints_are_public(client):
     assert sorted(known["named_endpoints"]) == ["/capabilities", "/list_examples", "/predict", "/transcribe"]
     assert known["unnamed_endpoints"] == {}
     parameters = [parameter["parameter_name"] for parameter in known["named_endpoints"]["/predict"]["parameters"]]
-    assert parameters == ["clip", "recogniser", "subjects", "allow_short"]
+    assert parameters == ["clip", "recogniser", "subjects", "allow_short", "model"]
 
 
 def test_predict_returns_labelled_responses_and_files_that_agree_with_them(client, page, film):
@@ -90,6 +98,33 @@ def test_capabilities_say_limits_and_recognisers_and_hold_no_path(client):
     assert known["limits"]["min_trs"] == 10
     assert "/home" not in json.dumps(known)
     assert "site-packages" not in json.dumps(known)
+
+
+def test_capabilities_list_every_model_with_its_state(client):
+    models = {model["id"]: model for model in client.predict(api_name="/capabilities")["models"]}
+    assert models["vibe-sim"]["state"] == "ready"
+    assert models["vibe-sim"]["simulated"] is True
+    vibe = models["ShreyDixit/VIBE-Qwen2.5-14B"]
+    assert (vibe["state"], vibe["simulated"]) == ("downloadable", False)
+    assert vibe["size_bytes"] > 30e9
+
+
+def test_a_model_is_chosen_by_its_id(client, film):
+    usual = client.predict(handle_file(str(film)), "none", api_name="/predict")
+    chosen = client.predict(handle_file(str(film)), "none", [1, 2, 3, 5], False, "vibe-sim", api_name="/predict")
+    assert chosen["metadata"]["model_id"] == "vibe-sim" != usual["metadata"]["model_id"]
+
+
+def test_a_model_that_is_not_here_is_refused_with_the_way_out(client, film):
+    with pytest.raises(AppError, match=r"model_not_ready.*python cli.py download-model"):
+        client.predict(handle_file(str(film)), "none", [1], False, "ShreyDixit/VIBE-Qwen2.5-14B", api_name="/predict")
+
+
+def test_only_models_that_are_offered_can_be_named_and_never_a_folder(client, film, page):
+    folder = page[1].settings.model
+    with pytest.raises(AppError, match="Allowed models are vibe-sim") as refused:
+        client.predict(handle_file(str(film)), "none", [1], False, folder, api_name="/predict")
+    assert str(folder).rsplit("/", 1)[0] not in str(refused.value).split("but got")[0]
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,19 @@ from pathlib import Path
 import httpx
 import pytest
 
+from encoder.cards import read_card
 from experiments.examples import list_examples
+from experiments.models import ModelState, state_of
+from extractors.classical import CLASSICAL
 from extractors.errors import BusyError, CineglassError, MediaError
 from extractors.stages import Stage
-from settings import Settings
+from settings import ASSETS, Settings
 from tests.page_server import Pace, serving, wait_until
-from ui import run
+from tests.tiny_vibe import tiny_predictor, tiny_vibe
+from ui import model, run, trust
 from ui.line import Line, in_plain_words
 from ui.page import build_demo, launch_arguments
+from ui.shown import of_example
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,6 +41,17 @@ def test_building_the_page_loads_no_model_and_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_a_published_model_on_this_disk_makes_the_page_load_no_torch_either(tmp_path):
+    tiny_vibe(tmp_path / "tiny")
+    code = (
+        "import sys, settings; from ui.page import build_demo;"
+        f"demo = build_demo(settings.Settings(cache_dir={str(tmp_path / 'cache')!r}, models={str(tmp_path / 'tiny')!r}));"
+        "print('torch' in sys.modules, 'transformers' in sys.modules, 'tiny' in str(demo.config))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.strip().splitlines()[-1] == "False False True"
 
 
 def test_launch_is_always_closed_to_the_outside(tmp_path):
@@ -97,6 +113,111 @@ def test_settings_reach_the_words_on_the_page(tmp_path):
         shown = json.dumps(httpx.get(f"{url}/config").json())
     assert "30 minutes at most" in shown
     assert "to 2 minutes, up to 12 MB" in shown
+
+
+# models -----------------------------------------------------------------------------------------------------------------------------
+
+
+def a_model(id="vibe-sim", title="Textbook simulation", state="ready", card=None, **more):
+    return ModelState(id, title, title, state, card=card, **more)
+
+
+def test_the_browser_learns_no_folder_and_can_only_name_what_it_was_offered():
+    states = (a_model(), a_model("/srv/weights/mine", "Mine"))
+    value = model.picker_value(states, "vibe-sim")
+    assert "/srv" not in json.dumps(value)
+    keys = [one["key"] for one in value["models"]]
+    assert [model.by_key(states, key).id for key in keys] == ["vibe-sim", "/srv/weights/mine"]
+    for other in ("/srv/weights/mine", "vibe-sim", "../mine", ""):
+        assert model.by_key(states, other) is None
+
+
+@pytest.mark.parametrize(
+    ("state", "line"),
+    [
+        (a_model(), "Ready"),
+        (a_model(state="downloadable", size_bytes=36_400_000_000), "Not downloaded, 36 GB"),
+        (a_model(state="downloadable"), "Not downloaded"),
+        (a_model(state="unavailable", why="It needs a GPU."), "Not on this machine"),
+    ],
+)
+def test_the_state_of_a_model_is_said_in_words(state, line):
+    assert model.in_words(state) == line
+    assert (model.picker_value([state], state.id)["missing"] is None) == (line == "Ready")
+    assert bool(model.why_not(state, clip=True)) == (line != "Ready")
+
+
+def test_a_way_out_falls_into_sentences_and_a_command_that_can_be_copied():
+    pieces = model.way_out("Get it with: python cli.py download-model Qwen/Qwen2.5-14B (goes on where it stopped), or give a folder.")
+    assert pieces == [
+        {"text": "Get it with:"},
+        {"command": "python cli.py download-model Qwen/Qwen2.5-14B"},
+        {"text": "(goes on where it stopped), or give a folder."},
+    ]
+    assert model.way_out("Run `python cli.py download-model a/b.c --yes`.")[1] == {"command": "python cli.py download-model a/b.c --yes"}
+    assert model.way_out("Choose a shorter clip.") == [{"text": "Choose a shorter clip."}]
+    assert model.way_out("") == []
+
+
+def test_how_many_rows_are_valid_follows_the_window_of_the_model(tmp_path):
+    settings = Settings(cache_dir=tmp_path)
+    sim, vibe = (state_of(name, settings, fit=False) for name in ("vibe-sim", "ShreyDixit/VIBE-Qwen2.5-14B"))
+    assert model.window_of(sim, settings) == CLASSICAL.window_s
+    assert model.window_of(vibe, settings) == 16.0
+    folder = tiny_predictor(tmp_path / "tiny", video_extractor_chunk_length_seconds=8)
+    tiny = state_of(str(folder), settings, fit=False)
+    assert model.window_of(a_model(str(folder), card=tiny.card), settings) == 8.0
+
+
+def test_shares_of_the_bar_follow_the_plan_of_a_published_model():
+    seconds = {"audio": 20.0, "text": 10.0, "video": 600.0, "model": 3.0}
+    course = run.published_course(seconds)
+    assert set(course.share) == set(course.stages) == set(run.PUBLISHED_STAGES)
+    assert sum(course.share.values()) == pytest.approx(1)
+    assert course.share["video"] / course.share["audio"] == pytest.approx(30)
+    assert course.share["video"] > 0.9
+    assert max(run.published_course().share, key=run.published_course().share.get) == "video"
+
+
+def test_a_stage_says_how_long_it_still_takes_once_that_is_known():
+    line = Line()
+
+    def job():
+        yield Stage("audio", 3, 4, "Sound: 3 of 4 windows", 1.0, 40.0)
+        yield Stage("video", 12, 40, "Picture: 12 of 40 windows", 24.0, 56.0)
+        yield from iter(lambda: Stage("text", 0, 1, "Reading", 9.0, None), None)
+
+    held = line.join("a", job, about=run.published_course())
+    wait_until(lambda: "text" in held.stages)
+    messages = {row["name"]: row["message"] for row in run.of_job(held, 0)["stages"]}
+    assert messages["video"] == "Picture: 12 of 40 windows · about 60 s left"
+    assert messages["audio"] == "Sound: 3 of 4 windows"  # one second in, nobody knows
+    assert messages["text"] == "Reading"
+    line.stop(held)
+
+
+def said(card, responses=None) -> str:
+    return json.dumps(trust.blocks(card, responses))
+
+
+def test_what_is_said_of_the_simulation_is_not_said_of_a_published_model():
+    vibe = read_card(ASSETS / "models" / "vibe" / "card.yaml")
+    assert "simulated" not in said(vibe).lower()
+    assert "motion energy" not in said(vibe)
+    assert "ensemble" in said(vibe)
+    assert "0.3193" in said(vibe)
+    assert "calibrated is unknown" in said(vibe)
+    assert "not measured" in said(vibe)
+    sim = said(read_card(ASSETS / "models" / "vibe-sim" / "card.yaml"))
+    assert "The four subjects are simulated" in sim
+    assert "never tested" in sim
+    assert "0.3193" not in sim
+
+
+def test_a_result_without_a_card_is_said_to_have_none():
+    shown = of_example(list_examples()[0].id, Settings())
+    assert shown.card.id == "vibe-sim"
+    assert "The card of Textbook simulation is missing" in said(None, shown.responses)
 
 
 # the line ---------------------------------------------------------------------------------------------------------------------------
