@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import inspect
+
 import pytest
 import yaml
 
 from encoder.atlas import NETWORK_NAMES
 from encoder.cards import read_card, write_card
 from encoder.responses import SUBJECTS
+from experiments.berg import BERG
 from extractors.errors import ModelError
 from settings import ASSETS
 from tests.tiny_model import tiny_card
@@ -118,6 +121,15 @@ def test_every_card_that_comes_with_the_program_has_what_bergs_cards_have(path):
     assert tuple(card.parameters["selection"].properties["roi"].valid_values) == NETWORK_NAMES
     assert tuple(card.parameters["subject"].valid_values) == SUBJECTS
     assert card.output.shape[-1] == 1000
+
+
+@pytest.mark.parametrize("path", CARDS, ids=lambda path: path.parent.name)
+def test_every_parameter_of_a_card_is_an_argument_of_the_call_it_names_with_that_default(path):
+    for name, parameter in read_card(path).parameters.items():
+        for function in parameter.functions:
+            argument = inspect.signature(getattr(BERG, function)).parameters[name]
+            if parameter.default is not None and name != "model_variant":  # the card's own default stands for None there
+                assert argument.default == parameter.default, (function, name)
 
 
 def test_the_published_card_names_its_figures_as_those_of_an_ensemble_and_the_rest_as_unknown():
