@@ -47,7 +47,8 @@ def network_figure(
     Returns
     -------
     matplotlib.figure.Figure
-        Not attached to any window; rows that do not rest on a full past are hatched.
+        Not attached to any window; rows that do not rest on a full past are hatched. The curves of an ensemble have a band of one standard
+        deviation between its members to either side.
 
     Raises
     ------
@@ -61,7 +62,11 @@ def network_figure(
     axes = figure.add_subplot()
     times = chosen.times
     lines = {name: chosen.network_mean(name).mean(0) for name in curves}
-    limit = _limit(list(lines.values()), chosen)
+    spread = chosen.curve_spread
+    bands = {name: spread[name][-1] for name in lines} if spread is not None else {}  # the last row is that of the subjects' mean
+    limit = _limit([*lines.values(), *(np.abs(lines[name]) + band for name, band in bands.items())], chosen)
+    for name, band in bands.items():
+        axes.fill_between(times, lines[name] - band, lines[name] + band, color=_colour(name), alpha=0.2, linewidth=0, gid=f"band-{name}")
     for name, line in lines.items():
         axes.plot(times, line, color=_colour(name), linestyle=_dash(name), linewidth=1.6, gid=f"curve-{name}")
     _hatch(axes, chosen)
@@ -76,6 +81,8 @@ def network_figure(
     # a file name is hostile text: no mathematics is read into it
     axes.set_title(_plain(title if title is not None else chosen.clip_name) + f"   ({who})", fontsize=9, loc="left", parse_math=False)
     made = f"{chosen.model_title}, weights {chosen.weights_sha256[:8]}; hatched rows do not rest on a full past"
+    if bands:
+        made += f"; band: ± 1 SD between {len(chosen.members)} checkpoints"
     axes.text(0.995, 0.01, made, transform=axes.transAxes, ha="right", va="bottom", fontsize=6, color="#777777", parse_math=False)
     if chosen.simulated:
         axes.text(

@@ -36,7 +36,7 @@ def pack(
     Parameters
     ----------
     responses : encoder.responses.Responses
-        ``values`` float32 [n_subjects, n_trs, 1000] in z.
+        ``values`` float32 [n_subjects, n_trs, 1000] in z; with members, ``curve_spread`` [n_subjects + 1, n_trs] for each curve.
     transcript : Transcript or None
     media_url : str, Path or None
         The canonical film as a local file; the player component puts it into Gradio's cache and fills in its address.
@@ -57,7 +57,7 @@ def pack(
     Returns
     -------
     dict
-        See the module's tests for the shape. About 1.34 kB for each TR and subject.
+        See the module's tests for the shape. About 1.34 kB for each TR and subject, and 4 % more with members.
 
     Raises
     ------
@@ -90,6 +90,7 @@ def pack(
         "subject_count": int(values.shape[0]),
         "parcels": {"data": base64.b64encode(codes.tobytes()).decode("ascii"), "scale": scale},
         "valid": "".join("01"[int(row)] for row in valid),
+        "spread": spread_of(responses),
         "range": display_range(values, valid, floor=range_floor),
         "range_floor": float(range_floor),
         "unit": "z",
@@ -98,6 +99,27 @@ def pack(
         "present": present,
         "opens_with": list(opens_with),
         "warnings": [str(warning) for warning in responses.warnings],
+    }
+
+
+def spread_of(responses: Any) -> dict[str, Any] | None:
+    """Standard deviation between members of every curve, for the player; None without members.
+
+    Returns
+    -------
+    dict
+        ``members`` their number, ``ids`` of the curves, ``data`` int8 [curves, n_subjects + 1, n_trs] with one ``scale``; the last row of a
+        curve is that of the mean of the subjects.
+    """
+    curves = responses.curve_spread
+    if curves is None:
+        return None
+    codes, scale = to_int8(np.stack(list(curves.values())))
+    return {
+        "members": len(responses.members),
+        "ids": list(curves),
+        "data": base64.b64encode(codes.tobytes()).decode("ascii"),
+        "scale": scale,
     }
 
 

@@ -67,13 +67,15 @@ class Curves {
       if (!settings.visible.has(curve.id)) continue;
       for (const side of settings.split ? ["L", "R"] : [""]) {
         if (side && !parcelsOf(curve, side).length) continue;
-        this.drawn.push({ curve, side, values: result.curve(settings.subject, curve, side), colour: sideColour(curve, side, settings) });
+        const band = settings.band ? result.band(settings.subject, curve, side) : null;
+        this.drawn.push({ curve, side, band, values: result.curve(settings.subject, curve, side), colour: sideColour(curve, side, settings) });
       }
     }
     context.save();
     context.beginPath();
     context.rect(this.left, this.top, this.plotWidth, this.height - this.top - this.bottom);
     context.clip();
+    for (const line of this.drawn) this.drawBand(context, line, settings);
     for (const line of this.drawn) this.drawLine(context, line, settings);
     context.restore();
     this.drawLabels(context);
@@ -176,6 +178,20 @@ class Curves {
       context.fillText("predicted BOLD (z)", 0, 0);
       context.restore();
     }
+  }
+
+  /** One standard deviation between members to either side, under all lines. */
+  drawBand(context, { band, values, colour }, settings) {
+    if (!band) return;
+    const path = new Path2D();
+    const to = (row, z, first) => path[first ? "moveTo" : "lineTo"](this.xOf(this.timeOf(row, this.lag)), this.yOf(z));
+    for (let row = 0; row < values.length; row += 1) to(row, values[row] + band[row], row === 0);
+    for (let row = values.length - 1; row >= 0; row -= 1) to(row, values[row] - band[row], false);
+    path.closePath();
+    context.fillStyle = colour;
+    context.globalAlpha = settings.dark ? 0.26 : 0.2;
+    context.fill(path);
+    context.globalAlpha = 1;
   }
 
   drawLine(context, { curve, side, values, colour }, settings) {

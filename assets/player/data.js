@@ -60,6 +60,7 @@ class Result {
     this.words = value.words.map(([text, onset, duration]) => ({ text, onset, end: onset + duration }));
     this.lines = linesOf(this.words);
     this.curves = new Map();
+    this.spread = value.spread ? spreadOf(value.spread, this.subjects.length + 1, this.rows) : null;
   }
 
   /** Choices of subject: each, and their mean when there are several. */
@@ -111,6 +112,14 @@ class Result {
     return this.curves.get(key);
   }
 
+  /** Standard deviation between the members of an ensemble, one value per row; null for a single model. */
+  band(id, curve, side) {
+    if (!this.spread) return null;
+    const key = side ? `${curve.id}-${side}` : curve.id;
+    const place = id === MEAN ? this.subjects.length : this.members(id)[0];
+    return this.spread.has(key) ? this.spread.get(key)[place] : null;
+  }
+
   /** Largest |z| of any curve of any subject over the valid rows, so that switching subjects keeps the axis. */
   get curveRange() {
     if (this.largest === undefined) {
@@ -118,12 +127,21 @@ class Result {
       for (const subject of this.subjects) {
         for (const curve of CURVES) {
           const mean = this.curve(subject.id, curve, "");
-          for (let row = 0; row < this.rows; row += 1) this.largest = Math.max(this.largest, Math.abs(mean[row]));
+          const band = this.band(subject.id, curve, "");
+          for (let row = 0; row < this.rows; row += 1) this.largest = Math.max(this.largest, Math.abs(mean[row]) + (band ? band[row] : 0));
         }
       }
     }
     return Math.max(this.largest * 1.08, this.value.range_floor || 0.1);
   }
+}
+
+/** Curve id to one array of rows for each subject and for their mean. */
+function spreadOf({ ids, data, scale }, places, rows) {
+  const codes = decodeInt8(data);
+  if (codes.length !== ids.length * places * rows) throw new Error("The spread and its labels differ in size.");
+  const of = (start) => Float32Array.from(codes.subarray(start, start + rows), (code) => code * scale);
+  return new Map(ids.map((id, number) => [id, Array.from({ length: places }, (_, place) => of((number * places + place) * rows))]));
 }
 
 /** Words grouped into lines that a person can read at once: a pause, a full line or five seconds end one. */

@@ -81,8 +81,9 @@ class Ranking {
       const swatch = h("i", { class: "cg-swatch", "data-kind": curve.kind });
       const bar = h("i", { class: "cg-bar" });
       const value = h("span", { class: "cg-value" });
-      const item = h("li", { class: "cg-rank", title: curve.note }, swatch, h("span", { class: "cg-name", text: curve.label }), h("span", { class: "cg-track" }, bar), value);
-      return { curve, item, swatch, bar, value };
+      const spread = h("span", { class: "cg-sd", hidden: true });
+      const item = h("li", { class: "cg-rank", title: curve.note }, swatch, h("span", { class: "cg-name", text: curve.label }), h("span", { class: "cg-track" }, bar), value, spread);
+      return { curve, item, swatch, bar, value, spread };
     });
     this.parcels = Array.from({ length: STRONGEST }, () => {
       const cells = { swatch: h("i", { class: "cg-swatch" }), name: h("span", { class: "cg-name" }), value: h("span", { class: "cg-value" }) };
@@ -100,6 +101,9 @@ class Ranking {
       const colour = curveColour(line.curve, settings.palette, settings.dark);
       line.z = z;
       line.value.textContent = none ? "–" : signed(z);
+      const band = settings.band ? result.band(settings.subject, line.curve, "") : null;
+      line.spread.hidden = !band;
+      line.spread.textContent = band && !none ? `± ${band[row].toFixed(2)}` : "";
       line.swatch.style.color = colour;
       line.bar.style.color = colour;
       const share = Math.max(-1, Math.min(1, z / result.curveRange));

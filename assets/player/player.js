@@ -13,7 +13,7 @@ class CineglassPlayer {
     this.words = new Words(this.part.words, this.part.wordsNote, (time) => this.clock.seek(time));
     this.clock = new Clock(this.part.video, (time) => this.tick(time), () => this.showTransport());
     this.values = new Float32Array(PARCELS);
-    this.settings = { subject: "", threshold: 0, range: 1, rangeTyped: false, lag: 0, mapChoice: "auto", palette: "yeo", split: false, visible: new Set(ATLAS.network_keys) };
+    this.settings = { subject: "", threshold: 0, range: 1, rangeTyped: false, lag: 0, mapChoice: "auto", palette: "yeo", split: false, band: true, visible: new Set(ATLAS.network_keys) };
     this.stale = { layout: true, brain: true, curves: true };
     this.shown = { row: -2, word: -2, film: "", hover: -1 };
     this.timings = { row: [], head: [] };
@@ -63,6 +63,8 @@ class CineglassPlayer {
     part.absent.textContent = missing.length ? `absent: ${missing.map(([, name]) => name).join(", ")}` : "";
     part.warnings.replaceChildren(...(value.warnings || []).map((text) => h("li", { text })));
     part.warnings.hidden = !(value.warnings || []).length;
+    part.bandCheck.hidden = !result.spread;
+    this.showBand();
     part.plot.setAttribute("aria-valuemax", result.duration.toFixed(1));
     this.subtitles.reset(result);
     this.words.reset(result);
@@ -147,6 +149,13 @@ class CineglassPlayer {
   setSubject(id) {
     this.part.subjects.choose(id);
     this.set({ subject: id }, "brain", "curves");
+  }
+
+  /** Say what the band is wherever it is drawn. */
+  showBand() {
+    const { part, result, settings } = this;
+    part.bandNote.hidden = !(result.spread && settings.band);
+    part.bandText.textContent = result.spread ? `Band: ± 1 SD between ${result.value.spread.members} checkpoints.` : "";
   }
 
   setVisible(ids) {
@@ -336,6 +345,10 @@ class CineglassPlayer {
       this.paintChips();
     });
     part.split.addEventListener("change", () => this.set({ split: part.split.checked }, "curves"));
+    part.bandBox.addEventListener("change", () => {
+      this.set({ band: part.bandBox.checked }, "curves");
+      this.showBand();
+    });
     part.chips.forEach((chip) => chip.addEventListener("click", () => this.toggle(chip.dataset.curve)));
     this.listenToPointer();
     this.onKey = (event) => this.hotkey(event);
@@ -485,6 +498,7 @@ class CineglassPlayer {
       visible: [...settings.visible],
       lines: this.curves.drawn.map(({ curve, side }) => (side ? `${curve.id}-${side}` : curve.id)),
       labels: this.curves.labels,
+      bands: this.curves.drawn.filter(({ band }) => band).length,
       labelSpace: this.curves.labelSpace,
       hover: part.tip.hidden ? null : { parcel: shown.hover, text: part.tip.textContent },
       frames: { ...clock.frames },

@@ -190,6 +190,8 @@ function buildView(host) {
   const networkChips = h("div", { class: "cg-chips", role: "group", "aria-label": "Networks" }, ...part.chips.slice(0, 7));
   const groupChips = h("div", { class: "cg-chips", role: "group", "aria-label": "Parcel groups, not Yeo networks" }, h("b", { text: "Not Yeo networks" }), ...part.chips.slice(7));
   part.split = h("input", { type: "checkbox" });
+  part.bandBox = h("input", { type: "checkbox", checked: true });
+  part.bandCheck = h("label", { class: "cg-check", hidden: true, title: "How far the checkpoints of this ensemble differ; no confidence interval" }, part.bandBox, "spread between checkpoints");
   part.palette = h("select", { "aria-label": "Colours of the curves" }, h("option", { value: "yeo", text: "Yeo colours" }), h("option", { value: "okabe-ito", text: "Okabe-Ito colours" }));
   part.curves = h("canvas", { class: "cg-curves", "aria-hidden": "true" });
   part.dots = h("canvas", { class: "cg-dots", "aria-hidden": "true" });
@@ -201,10 +203,13 @@ function buildView(host) {
   part.plot = h("div", { class: "cg-plot", tabindex: 0, role: "slider", "aria-label": "Film time", "aria-valuemin": 0, "aria-valuenow": 0 }, part.band, part.curves, part.dots, part.ghost, part.head);
   part.noHead = h("span", { class: "cg-nohead", hidden: true, text: "no prediction here" });
   part.plot.append(part.noHead);
+  part.bandText = h("span");
+  part.bandNote = h("p", { class: "cg-foot cg-bandnote", hidden: true }, h("i", { class: "cg-bandswatch", "aria-hidden": "true" }), part.bandText);
   const curves = h("section", { class: "cg-curvebox", "aria-label": "Network curves" },
     h("div", { class: "cg-curvebar" }, networkChips, groupChips,
-      h("div", { class: "cg-curvetools" }, h("label", { class: "cg-check" }, part.split, "left and right apart"), part.palette)),
+      h("div", { class: "cg-curvetools" }, h("label", { class: "cg-check" }, part.split, "left and right apart"), part.bandCheck, part.palette)),
     part.plot,
+    part.bandNote,
     h("p", { class: "cg-foot" }, h("i", { class: "cg-hatch", "aria-hidden": "true" }), "Hatched: rows without a full past, or at the end; left out of the colour range. Red is above, blue below the parcel's own average in training."));
 
   const networks = h("ol", { class: "cg-ranks" });

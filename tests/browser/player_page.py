@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,8 @@ class PlantedResponses:
     duration: float = DURATION
     present: dict = field(default_factory=lambda: {"audio": True, "text": True, "video": True})
     warnings: tuple = ()
+    members: tuple = ()
+    curve_spread: dict | None = None
 
 
 def planted_value(subject: int, row: int, parcel: int) -> float:
@@ -42,6 +44,22 @@ def planted(rows: int = ROWS, duration: float = DURATION) -> PlantedResponses:
     subject, row, parcel = np.ogrid[:4, :rows, :1000]
     values = np.sin(0.7 * row + 0.013 * parcel + subject) * (0.4 + 0.5 * ((parcel * 7919) % 1000) / 1000)
     return PlantedResponses(values.astype(np.float32), valid_rows(rows), duration=duration)
+
+
+def planted_spread(place: int, row: int, number: int) -> float:
+    """The truth about the band: place 0 to 3 are subjects, 4 is their mean; ``number`` is the curve's place in the list."""
+    return 0.08 + 0.02 * place + 0.04 * (row % 3) + 0.001 * number
+
+
+def averaged() -> PlantedResponses:
+    """:func:`planted` as the mean of three checkpoints."""
+    from encoder.curves import curve_ids
+
+    spread = {
+        name: np.array([[planted_spread(place, row, number) for row in range(ROWS)] for place in range(5)], np.float32)
+        for number, name in enumerate(curve_ids())
+    }
+    return replace(planted(), members=("a", "b", "c"), curve_spread=spread)
 
 
 def spoken(rows: int = ROWS) -> Transcript:
@@ -95,6 +113,7 @@ def values(folder: Path) -> dict[str, dict]:
         "first": first,
         "again": {**first, "title": "A planted pattern, again"},
         "opened": opened,
+        "averaged": pack(averaged(), spoken(), media_url=clip, media_kind="video", run_id="averaged", **told),
         "silent": silent,
         "sound": sound,
         "working": working("Listening to the speech, 12 s left", progress=0.4),

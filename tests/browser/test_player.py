@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from encoder.curves import curve_ids
 from extractors.grid import TR, tr_of
-from tests.browser.player_page import DURATION, NASTY, ROWS, planted_value, serve, spoken
+from tests.browser.player_page import DURATION, NASTY, ROWS, planted_spread, planted_value, serve, spoken
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("player")]
 ATLAS = json.loads((Path(__file__).parents[2] / "assets/player/atlas.json").read_text(encoding="utf-8"))
@@ -385,6 +386,89 @@ def test_nothing_is_drawn_while_the_player_is_out_of_sight(player):
     assert state(player)["row"] == before
     player.locator(".cg-plot").scroll_into_view_if_needed()
     player.wait_for_function("row => window.__cineglass.state().row === row", arg=tr_of(30.0))
+
+
+@pytest.fixture
+def averaged(player):
+    """The player with a result of three checkpoints."""
+    send(player, "averaged")
+    player.wait_for_function("window.__cineglass.state().run === 'averaged'")
+    player.evaluate("window.__cineglass.clock.pause()")
+    return player
+
+
+def test_an_ensembles_curves_have_a_band_that_can_be_switched_off_and_says_what_it_is(averaged):
+    drawn = screenshot(averaged, ".cg-plot")
+    assert state(averaged)["bands"] == len(state(averaged)["lines"]) == 7
+    assert averaged.get_by_text("Band: ± 1 SD between 3 checkpoints.").is_visible()
+    averaged.get_by_label("spread between checkpoints").uncheck()
+    bare = screenshot(averaged, ".cg-plot")
+    assert state(averaged)["bands"] == 0
+    assert not averaged.get_by_text("Band: ± 1 SD").is_visible()
+    assert (np.abs(drawn - bare).sum(axis=2) > 8).mean() > 0.1
+    averaged.get_by_label("spread between checkpoints").check()
+    assert np.abs(screenshot(averaged, ".cg-plot") - drawn).max() == 0
+
+
+def test_a_single_models_curves_have_no_band_and_no_switch_for_it(player):
+    assert state(player)["bands"] == 0
+    assert not player.get_by_label("spread between checkpoints").is_visible()
+    assert not player.locator(".cg-bandnote").is_visible()
+    assert player.locator(".cg-sd:visible").count() == 0
+
+
+def test_the_band_is_the_one_of_the_curve_the_side_and_the_subject_or_their_mean(averaged):
+    script = """side => { const p = window.__cineglass; const r = p.result;
+        return CURVE_IDS.map((id) => [...r.band(p.settings.subject, { id }, side)]); }"""
+    ids = list(curve_ids())
+    for place, name in enumerate(("Sim 1", "Sim 2", "Sim 3", "Sim 5", "Mean")):
+        averaged.get_by_role("radio", name=name).click()
+        for side in ("", "R"):
+            wanted = ["Vis", "Default", "Auditory"]
+            got = averaged.evaluate(script.replace("CURVE_IDS", json.dumps(wanted)), side)
+            for curve, band in zip(wanted, got, strict=True):
+                number = ids.index(f"{curve}-{side}" if side else curve)
+                np.testing.assert_allclose(band, [planted_spread(place, row, number) for row in range(ROWS)], atol=0.002)
+
+
+def test_the_band_reaches_one_standard_deviation_above_and_below_the_line(averaged):
+    """Where the band of a lone curve begins and ends, read from the canvas at the middle of a row."""
+    for key in ATLAS["network_keys"][1:]:
+        averaged.locator(f".cg-chip[data-curve={key}]").click()
+    script = """row => { const p = window.__cineglass, c = p.curves; const { band, values } = c.drawn[0];
+        const x = Math.round(c.xOf(c.timeOf(row, 0)) * c.ratio), tall = c.canvas.height;
+        const column = (on) => {
+            p.set({ band: on }, "curves");
+            return c.context.getImageData(x, 0, 1, tall).data;
+        };
+        const bare = [...column(false)], drawn = [...column(true)];
+        const differs = (y) => [0, 1, 2, 3].some((i) => Math.abs(bare[4 * y + i] - drawn[4 * y + i]) > 6);
+        const changed = Array.from({ length: tall }, (_, y) => y).filter(differs);
+        return [changed[0] / c.ratio, changed[changed.length - 1] / c.ratio, c.yOf(values[row] + band[row]), c.yOf(values[row] - band[row])]; }"""
+    for row in (4, 9, 14):
+        top, bottom, above, below = averaged.evaluate(script, row)
+        assert below - above > 8
+        assert top == pytest.approx(above, abs=3)
+        assert bottom == pytest.approx(below, abs=3)
+
+
+def test_the_ranking_gives_the_spread_beside_each_value(averaged):
+    seek(averaged, 22.0)
+    row = averaged.locator(".cg-rank", has_text="Default mode").first
+    number = list(curve_ids()).index("Default")
+    assert row.locator(".cg-sd").inner_text() == f"± {planted_spread(0, tr_of(22.0), number):.2f}"
+
+
+def test_the_band_fits_a_phone(open_page, address):
+    page = open_page(address, width=360, height=740)
+    ready(page)
+    send(page, "averaged")
+    page.wait_for_function("window.__cineglass.state().run === 'averaged'")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    for part in (".cg-bandnote", ".cg-sd >> nth=0"):
+        box = page.locator(part).bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 360
 
 
 def test_every_control_has_a_name_and_focus_can_be_seen(player):

@@ -6,9 +6,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from encoder.atlas import DISPLAY_NAMES
+from encoder.atlas import DISPLAY_NAMES, load_atlas
 from extractors.errors import SelectionError
-from tests.unit.test_responses import some_responses
+from tests.unit.test_responses import some_ensemble, some_responses
 from viz.curves import network_figure
 from viz.export import write
 
@@ -43,6 +43,27 @@ def test_the_auditory_note_stands_beside_somatomotor_and_groups_are_marked_as_no
     assert "Somatomotor (holds auditory cortex)" in words
     assert "Auditory (within SomMot), not a Yeo network" in words
     assert "Visual left" in words
+
+
+def test_an_ensembles_lines_have_a_band_of_one_sd_between_members_and_say_so():
+    responses, members = some_ensemble()
+    axes = network_figure(responses, subjects=(2, 5)).axes[0]
+    bands = {band.get_gid(): band for band in axes.collections}
+    for name in DISPLAY_NAMES:
+        means = members[:, [1, 3]][..., load_atlas().mask(name)].mean((1, 3))
+        low, high = means.mean(0) - means.std(0, ddof=1), means.mean(0) + means.std(0, ddof=1)
+        corners = bands[f"band-{name}"].get_paths()[0].vertices
+        for row, time in enumerate(responses.times):
+            there = corners[np.isclose(corners[:, 0], time), 1]
+            assert (there.min(), there.max()) == pytest.approx((low[row], high[row]), abs=1e-5)
+        assert axes.get_ylim()[1] >= high.max()
+    assert any("band: ± 1 SD between 3 checkpoints" in words for words in texts(axes.figure))
+
+
+def test_a_single_models_lines_have_no_band():
+    figure = network_figure(some_responses())
+    assert not list(figure.axes[0].collections)
+    assert not any("band" in words for words in texts(figure))
 
 
 def test_a_flat_prediction_looks_flat():

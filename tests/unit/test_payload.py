@@ -6,7 +6,7 @@ import base64
 import json
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from hypothesis.extra.numpy import arrays
 
 from extractors.grid import TR, valid_rows
 from extractors.transcript import Transcript
+from tests.unit.test_responses import some_ensemble
 from viz import player_assets
 from viz.payload import display_range, pack, to_int8, transcript_note
 
@@ -36,6 +37,8 @@ class FewResponses:
     duration: float = 60.0
     present: dict = field(default_factory=lambda: {"audio": False, "text": True, "video": True})
     warnings: tuple = ("Only a test.",)
+    members: tuple = ()
+    curve_spread: dict | None = None
 
 
 @pytest.fixture
@@ -92,6 +95,24 @@ def test_the_payload_stays_below_1400_bytes_for_each_row_and_subject(responses):
     value = packed(responses, transcript)
     assert len(value["words"]) == 190
     assert len(json.dumps(value, separators=(",", ":"))) / (4 * 40) <= 1400
+
+
+def test_the_spread_of_every_curve_arrives_for_each_subject_and_for_their_mean():
+    averaged, _ = some_ensemble((1, 5), rows=40)
+    value = json.loads(json.dumps(packed(averaged)))["spread"]
+    assert value["members"] == 3
+    assert value["ids"] == list(averaged.curve_spread)
+    codes = np.frombuffer(base64.b64decode(value["data"]), np.int8).reshape(len(value["ids"]), 3, 40)
+    for number, name in enumerate(value["ids"]):
+        np.testing.assert_allclose(codes[number] * value["scale"], averaged.curve_spread[name], atol=value["scale"] * 0.51, err_msg=name)
+
+
+def test_a_single_model_sends_no_spread_and_an_ensemble_a_twentieth_more(responses):
+    assert packed(responses)["spread"] is None
+    averaged, _ = some_ensemble(rows=40)
+    single = replace(averaged, members=(), spread=None, member_curves=None)
+    small, large = (len(json.dumps(packed(result), separators=(",", ":"))) for result in (single, averaged))
+    assert small < large < 1.06 * small
 
 
 def test_the_range_is_the_98th_percentile_of_the_valid_rows_and_never_below_the_floor():
