@@ -55,9 +55,8 @@ def _by_filter(width: int, height: int) -> Callable[[av.VideoFrame], av.VideoFra
         nonlocal graph
         if graph is None:
             graph = av.filter.Graph()
-            graph.threads = THREADS
             source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base)
-            scale = graph.add("scale", f"{width}:{height}:flags=bilinear")
+            scale = graph.add("scale", f"{width}:{height}:flags=bilinear:threads={THREADS}")
             graph.link_nodes(source, scale, graph.add("format", "rgb24"), graph.add("buffersink")).configure()
         graph.push(frame)
         return graph.pull()
