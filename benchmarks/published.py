@@ -1,8 +1,8 @@
 """A published-format model stage by stage against the reference's order of work: ``python -m benchmarks.published --size small``.
 
-Backbones and predictor have the published shapes (``--size published --device cuda``: Qwen2.5-14B, V-JEPA 2 ViT-g, AST; needs a GPU of 48 GB or more)
-or small ones (``--size small``, for a CPU), with random weights that are made on the device and never lie on disk, so loading is not timed. The clip is the
-longest example, cut to ``--seconds``.
+Backbones and predictor have the published shapes (``--size published --device cuda``: Qwen2.5-14B, V-JEPA 2 ViT-g, AST; needs a GPU of 48 GB
+or more) or small ones (``--size small``, for a CPU), with random weights that are made on the device and never lie on disk, so loading is not
+timed. The clip is the longest example, cut to ``--seconds``.
 
 The baseline does what the published port does, with the same weights, number types and batches: text through the causal model with logits and all
 hidden states; sound with one spectrogram per window, all layers and all hidden states; picture with one decode per window, V-JEPA 2's own predictor
