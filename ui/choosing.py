@@ -23,6 +23,10 @@ STAGE_OF = {"predictor": "model"}
 """Parts of a plan whose stage has another name."""
 
 
+MOST_CHOICES = 10_000
+"""Visitors whose choice of a model is remembered."""
+
+
 class Choosing:
     """What the page does about models.
 
@@ -37,13 +41,15 @@ class Choosing:
         self.parts = parts
         self.settings = settings
         self.offer = offer
+        # Not in the visit: a long event that began before a click on the picker would end by writing its older visit back
+        self.chosen: dict[str, str] = {}
         self.planned: dict[str, model.Planned] = {}  # the newest plan of each visitor
         self.planning: dict[str, object] = {}  # whose plan is being made, and which of several askings is the newest
 
     def look(self, visit: Visit, request: gr.Request) -> dict[Any, Any]:
         """When a page is opened: what is ready now need not be what was ready when the server began."""
         states = self.offer.states(again=True)
-        return {self.parts.run.picker: model.picker_value(states, self._model(visit))} | self.button(visit, request, states)
+        return {self.parts.run.picker: model.picker_value(states, self._model(request))} | self.button(visit, request, states)
 
     def choose(self, visit: Visit, event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
         """Take another model for the next run; what is in the player stays."""
@@ -51,19 +57,24 @@ class Choosing:
         states = self.offer.states(again=True)
         state = model.by_key(states, str(getattr(event, "key", "")))
         if state is not None:
-            visit = visit.but(model=state.id)
-        changes = {parts.visit: visit, parts.run.picker: model.picker_value(states, self._model(visit))}
+            self.chosen.pop(request.session_hash, None)
+            self.chosen[request.session_hash] = state.id
+            for visitor in list(self.chosen)[:-MOST_CHOICES]:
+                del self.chosen[visitor]
+        changes = {parts.run.picker: model.picker_value(states, self._model(request))}
         if visit.upload:
-            changes[parts.stimulus.clip] = self.clip_card(visit)
+            changes[parts.stimulus.clip] = self.clip_card(visit, request)
         return changes | self.button(visit, request, states)
 
     async def plan_run(self, visit: Visit, request: gr.Request) -> AsyncIterator[dict[Any, Any]]:
         """Say what a run of the chosen model would take on this machine; an embedded model takes next to nothing and gets no plan."""
         parts, visitor = self.parts, request.session_hash
         mine = self.planning[visitor] = object()
-        state = await asyncio.to_thread(self.state, visit)
-        if self._plan_of(visit, request) is not None:
-            return  # nothing changed
+        state = await asyncio.to_thread(self.state, request)
+        known = self._plan_of(visit, request)
+        if known is not None:
+            yield {parts.run.plan: model.plan_value(known)}
+            return
         if state is None or state.state != "ready" or not visit.duration or (state.card is not None and state.card.simulated):
             self.planned.pop(visitor, None)
             yield {parts.run.plan: {}}
@@ -77,32 +88,35 @@ class Choosing:
             self.planned[visitor] = planned
         yield {parts.run.plan: model.plan_value(planned)} | await asyncio.to_thread(self.button, visit, request)
 
-    def _model(self, visit: Visit) -> str:
-        return visit.model or self.settings.model
+    def _model(self, request: gr.Request) -> str:
+        return self.chosen.get(request.session_hash, self.settings.model)
 
-    def state(self, visit: Visit, states: tuple[ModelState, ...] | None = None) -> ModelState | None:
+    def state(self, request: gr.Request, states: tuple[ModelState, ...] | None = None) -> ModelState | None:
         """The model that the visitor's next run takes; None when it is not offered any more."""
-        return model.find(self.offer.states() if states is None else states, self._model(visit))
+        return model.find(self.offer.states() if states is None else states, self._model(request))
 
     def _plan_of(self, visit: Visit, request: gr.Request) -> model.Planned | None:
         """The plan for this very model and clip, if it was made."""
         planned = self.planned.get(request.session_hash)
-        return planned if planned is not None and (planned.model, planned.duration) == (self._model(visit), visit.duration) else None
+        return planned if planned is not None and (planned.model, planned.duration) == (self._model(request), visit.duration) else None
 
     def button(self, visit: Visit, request: gr.Request, states: tuple[ModelState, ...] | None = None) -> dict[Any, Any]:
         """Whether Run can be pressed, and if not why."""
         planned = self._plan_of(visit, request)
         problem = planned.problem if planned is not None else ""
-        reason = model.why_not(self.state(visit, states), clip=bool(visit.upload or visit.example), problem=problem)
+        reason = model.why_not(self.state(request, states), clip=bool(visit.upload or visit.example), problem=problem)
         return {self.parts.run.run: gr.update(interactive=not reason), self.parts.run.why: run.why_value(reason)}
 
-    def clip_card(self, visit: Visit, clip: Clip | None = None) -> dict[str, Any]:
+    def clip_card(self, visit: Visit, request: gr.Request, clip: Clip | None = None) -> dict[str, Any]:
         """What stands of the visitor's own clip; whether it is short depends on the window of the model that will run."""
         clip = clip or visit.clips[-1]
-        state = self.state(visit)
+        state = self.state(request)
         window_s = model.window_of(state, self.settings) if state is not None else model.PUBLISHED_WINDOW_S
         valid = int(valid_rows(clip.n_trs, window_s).sum())
-        notices = clip.notices + ((f"Short: {valid} of its TRs rest on a full past, so the curves are a sketch.",) if valid < FEW_ROWS else ())
+        notices = clip.notices
+        if valid < FEW_ROWS:
+            count = f"{valid} of its TRs rest" if valid > 1 else f"{'one' if valid else 'none'} of its TRs rests"
+            notices += (f"Short: {count} on a full past, so the curves are a sketch.",)
         return stimulus.clip_value(
             name=visit.name, duration=clip.duration, n_trs=clip.n_trs, has_video=clip.has_video, has_audio=clip.has_audio, notices=notices
         )
@@ -115,6 +129,6 @@ class Choosing:
         return run.EMBEDDED if state.card is None or state.card.simulated else run.published_course()
 
     def leave(self, visitor: str) -> None:
-        """Forget a visitor's plan."""
+        """Forget a visitor's plan; the choice stays, for a page that lost its connection comes back as the same visitor."""
         self.planned.pop(visitor, None)
         self.planning.pop(visitor, None)

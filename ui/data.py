@@ -35,7 +35,7 @@ GROUPS = (
 
 SIMULATED = "SIMULATED: predictions for four simulated subjects, not for measured people. responses.json, networks.tsv and the figures say so too."
 
-PREDICTED = "Predicted for subjects 1, 2, 3 and 5 by a published model; nobody was measured with this clip."
+PREDICTED = "Predicted by a model for subjects 1, 2, 3 and 5; nobody was measured with this clip."
 
 
 def data_tab(value: dict[str, Any]) -> Panel:

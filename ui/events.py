@@ -171,7 +171,7 @@ class Handlers:
         clip = job.result
         uploads, clips = (*visit.uploads, token), (*visit.clips, clip)
         visit = visit.but(upload=token, example="", name=name, n_trs=clip.n_trs, duration=clip.duration, uploads=uploads, clips=clips, **NO_WORDS)
-        card = await asyncio.to_thread(self.choosing.clip_card, visit)
+        card = await asyncio.to_thread(self.choosing.clip_card, visit, request)
         ready = {
             parts.visit: visit,
             parts.run.recogniser: self._choice(visit),
@@ -228,7 +228,7 @@ class Handlers:
         self.gate.stop_visitor(request.session_hash)
         self.shelf.delete(visit)
         parts = self.parts
-        fresh = Visit(model=visit.model)
+        fresh = Visit()
         changes = {parts.visit: fresh, parts.stimulus.clip: {}} | self.choosing.button(fresh, request)
         shown = landing(self.settings)
         if shown is not None:
@@ -266,7 +266,7 @@ class Handlers:
         """Run the clip, telling every stage; the last result stays until a new one is there."""
         parts = self.parts
         idle = {parts.run.run: gr.update(visible=True), parts.run.stop: gr.update(visible=False)}
-        state = await asyncio.to_thread(self.choosing.state, visit)
+        state = await asyncio.to_thread(self.choosing.state, request)
         try:
             if state is None or state.state != "ready":
                 message = why_not(state, clip=True)
@@ -296,7 +296,7 @@ class Handlers:
             elif job.error is not None:
                 yield idle | {parts.run.status: run.of_job(job, 0)} | ({} if elsewhere else {parts.player: failed(job.error.message, job.error.hint)})
             else:
-                yield idle | await asyncio.to_thread(self._finish, job, visit, elsewhere=elsewhere)
+                yield idle | await asyncio.to_thread(self._finish, job, visit, request, elsewhere=elsewhere)
         finally:
             self.looking_elsewhere.discard(job.id)
             if not job.over:
@@ -323,7 +323,7 @@ class Handlers:
 
         return start
 
-    def _finish(self, job: Job, visit: Visit, *, elsewhere: bool) -> dict[Any, Any]:
+    def _finish(self, job: Job, visit: Visit, request: gr.Request, *, elsewhere: bool) -> dict[Any, Any]:
         finished = job.result
         shown = of_run(finished.token, finished.result, title=visit.name, card=finished.card)
         visit = visit.but(shown=shown.transcript, runs=(*visit.runs, finished.token))
@@ -335,7 +335,7 @@ class Handlers:
             visit = visit.but(**NO_WORDS)
             changes = {section.transcript_note: {"lines": []}, section.no_transcript: gr.update(visible=False)}
         if elsewhere and visit.upload:  # the example that was opened meanwhile had emptied the card
-            changes[section.clip] = self.choosing.clip_card(visit, finished.result.clip)
+            changes[section.clip] = self.choosing.clip_card(visit, request, finished.result.clip)
         return (
             self._show(shown)
             | changes
@@ -480,7 +480,7 @@ def wire(demo: gr.Blocks, handlers: Handlers) -> None:
         running.picker.choose(handlers.choosing.choose, [parts.visit], scene, **now),
     )
     for event in changes_clip:
-        event.then(handlers.choosing.plan_run, [parts.visit], [running.plan, running.run, running.why], **now)
+        event.then(handlers.choosing.plan_run, [parts.visit], [running.plan, running.run, running.why], **long)
     section.transcript_file.dropped(handlers.read_transcript, [parts.visit], scene, **now)
     section.no_transcript.click(handlers.leave_transcript, [parts.visit], scene, **now)
 
@@ -488,7 +488,7 @@ def wire(demo: gr.Blocks, handlers: Handlers) -> None:
     run_event = running.run.click(handlers.run_clip, [parts.visit], scene, trigger_mode="once", **long)
     running.stop.click(handlers.stop_run, None, scene, cancels=[run_event], **now)
     deleted = section.delete.click(handlers.delete_now, [parts.visit], scene, cancels=[run_event], **now)
-    deleted.then(handlers.choosing.plan_run, [parts.visit], [running.plan, running.run, running.why], **now)
+    deleted.then(handlers.choosing.plan_run, [parts.visit], [running.plan, running.run, running.why], **long)
 
     text.table.edit(handlers.edit_words, [parts.visit], scene, **now)
     text.undo.click(handlers.undo_words, [parts.visit], scene, **now)

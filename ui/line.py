@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, Literal
 
 from extractors.errors import BusyError, CacheError, CineglassError
@@ -79,6 +80,9 @@ class Job:
                 if self._stop.is_set():
                     break
                 if isinstance(item, Stage):
+                    before = self.stages.get(item.name)
+                    if before is not None and item.finished:  # some say the end without the time it took
+                        item = replace(item, elapsed_s=max(item.elapsed_s, before.elapsed_s))
                     self.stages[item.name] = item
                 else:
                     self.result = item

@@ -94,9 +94,7 @@ def picker_value(states: Iterable[ModelState], chosen: str) -> dict[str, Any]:
     states = tuple(states)
     state = find(states, chosen)
     return {
-        "models": [
-            {"key": key_of(one.id), "title": name_of(one), "about": about(one), "state": one.state, "line": in_words(one)} for one in states
-        ],
+        "models": [{"key": key_of(one.id), "title": name_of(one), "about": about(one), "state": one.state, "line": in_words(one)} for one in states],
         "chosen": key_of(chosen),
         "missing": None if state is None or state.state == "ready" else missing_value(state),
         "stamp": secrets.token_hex(4),
@@ -196,7 +194,10 @@ def plan_value(planned: Planned | None) -> dict[str, Any]:
         "state": "ready",
         "summary": summary(plan),
         "table": {"head": ["Part", "On", "Numbers", "Memory", "Time"], "rows": [_row(part) for part in plan.parts]},
-        "notes": [f"An estimate for {_length(planned.duration)} of film; what is in the cache costs nothing.", *plan.notes],
+        "notes": [
+            f"For {_length(planned.duration)} of film, from arithmetic and a short measurement; what is in the cache costs nothing.",
+            *plan.notes,
+        ],
     }
 
 
@@ -204,8 +205,7 @@ def summary(plan: Plan) -> str:
     """One line: how long, where, how much memory."""
     where = " and ".join(dict.fromkeys(f"the {_where(part)}" for part in plan.parts))
     memory = f"{size(plan.peak_gpu)} of GPU memory" if plan.peak_gpu else f"{size(plan.peak_host)} of memory"
-    time = expected(plan.seconds)
-    return f"{time[0].upper()}{time[1:]} on {where}, {memory}"
+    return f"Estimate: {expected(plan.seconds)} on {where}, {memory}"
 
 
 def window_of(state: ModelState, settings: Settings) -> float:

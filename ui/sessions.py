@@ -37,8 +37,6 @@ class Visit:
         The visitor's file name (hostile text, for display only).
     n_trs, duration : int, float
         TRs and seconds of the clip that Run runs.
-    model : str
-        Id of the model that Run takes; "" for the setting's.
     recogniser : str
         Who listens for words; "" for the setting's.
     transcript : Transcript or None
@@ -58,7 +56,6 @@ class Visit:
     name: str = ""
     n_trs: int = 0
     duration: float = 0.0
-    model: str = ""
     recogniser: str = ""
     transcript: Transcript | None = None
     given: bool = False

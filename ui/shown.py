@@ -167,4 +167,4 @@ def top_value(shown: Shown | None, *, badge: str = "") -> dict[str, Any]:
 
 
 SIMULATED = "Responses of four simulated subjects; no brain was measured."
-PREDICTED = "Predicted responses of four measured people, subjects 1, 2, 3 and 5; they did not watch this clip in a scanner."
+PREDICTED = "Predicted responses of subjects 1, 2, 3 and 5; nobody watched this clip in a scanner."

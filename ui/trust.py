@@ -78,8 +78,8 @@ _SIMULATED = (
 _PUBLISHED = (
     {"p": "Predicted, not measured: nobody watched this clip in a scanner.", "strong": True},
     {
-        "p": "The model learned from the responses of four measured people, subjects 1, 2, 3 and 5. What you see is its guess at how those four "
-        "would respond to this clip."
+        "p": "What you see is a model's guess at how the people it was trained on would respond to this clip. In the published models these are "
+        "subjects 1, 2, 3 and 5 of CNeuroMod."
     },
 )
 
@@ -112,7 +112,7 @@ _CLASSICAL = (
 _BACKBONES = (
     "Picture: a pretrained video network looks back over a window of film at the end of every TR (16 s in the published model). "
     "Sound: a pretrained sound network hears the last 10.24 s. Words: a language model reads the whole transcript in one pass.",
-    "One transformer predicts 1000 Schaefer parcels for all four subjects. The weights are used as they were published; nothing was trained here.",
+    "One transformer predicts 1000 Schaefer parcels for all four subjects. The weights are used as they came; nothing was trained here.",
 )
 
 _AFTER = (

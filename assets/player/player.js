@@ -57,6 +57,7 @@ class CineglassPlayer {
     part.title.textContent = value.title;
     part.badge.textContent = value.badge || "";
     part.badge.hidden = !value.badge;
+    part.badge.dataset.kind = value.simulated ? "simulated" : "published";
     part.caption.textContent = value.caption || "";
     part.caption.hidden = !value.caption;
     const missing = [["audio", "sound"], ["text", "words"], ["video", "picture"]].filter(([stream]) => value.present && value.present[stream] === false);
