@@ -86,7 +86,16 @@ class Choosing:
         self.planned.pop(visitor, None)
         if planned is not None:
             self.planned[visitor] = planned
-        yield {parts.run.plan: model.plan_value(planned)} | await asyncio.to_thread(self.button, visit, request)
+        states = await asyncio.to_thread(self.offer.states)
+        too_large = planned is not None and bool(planned.problem)
+        picker = model.picker_value(states, self._model(request), too_large=too_large)
+        yield {parts.run.plan: model.plan_value(planned), parts.run.picker: picker} | self.button(visit, request, states)
+
+    @property
+    def plans_on_landing(self) -> bool:
+        """Whether the model that is chosen at first is one that needs a plan."""
+        state = model.find(self.offer.states(), self.settings.model)
+        return state is not None and state.state == "ready" and not (state.card is not None and state.card.simulated)
 
     def _model(self, request: gr.Request) -> str:
         return self.chosen.get(request.session_hash, self.settings.model)

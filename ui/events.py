@@ -472,7 +472,10 @@ def wire(demo: gr.Blocks, handlers: Handlers) -> None:
         text.note,
         text.undo,
     ]
-    demo.load(handlers.choosing.look, [parts.visit], scene, **now)
+    planned = [running.picker, running.plan, running.run, running.why]
+    opened = demo.load(handlers.choosing.look, [parts.visit], scene, **now)
+    if handlers.choosing.plans_on_landing:
+        opened.then(handlers.choosing.plan_run, [parts.visit], planned, **long)
     changes_clip = (
         section.gallery.pick(handlers.pick_example, [parts.visit], scene, **now),
         section.upload.dropped(handlers.receive_upload, [parts.visit], scene, **long),
@@ -480,7 +483,7 @@ def wire(demo: gr.Blocks, handlers: Handlers) -> None:
         running.picker.choose(handlers.choosing.choose, [parts.visit], scene, **now),
     )
     for event in changes_clip:
-        event.then(handlers.choosing.plan_run, [parts.visit], [running.plan, running.run, running.why], **long)
+        event.then(handlers.choosing.plan_run, [parts.visit], planned, **long)
     section.transcript_file.dropped(handlers.read_transcript, [parts.visit], scene, **now)
     section.no_transcript.click(handlers.leave_transcript, [parts.visit], scene, **now)
 
@@ -488,7 +491,7 @@ def wire(demo: gr.Blocks, handlers: Handlers) -> None:
     run_event = running.run.click(handlers.run_clip, [parts.visit], scene, trigger_mode="once", **long)
     running.stop.click(handlers.stop_run, None, scene, cancels=[run_event], **now)
     deleted = section.delete.click(handlers.delete_now, [parts.visit], scene, cancels=[run_event], **now)
-    deleted.then(handlers.choosing.plan_run, [parts.visit], [running.plan, running.run, running.why], **long)
+    deleted.then(handlers.choosing.plan_run, [parts.visit], planned, **long)
 
     text.table.edit(handlers.edit_words, [parts.visit], scene, **now)
     text.undo.click(handlers.undo_words, [parts.visit], scene, **now)

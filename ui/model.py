@@ -9,7 +9,7 @@ import secrets
 import threading
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from extractors.errors import CineglassError
@@ -86,17 +86,26 @@ def about(state: ModelState) -> str:
     """The small line below a title."""
     if state.card is not None and state.card.simulated:
         return "Simulated people; runs on any machine"
-    return "" if state.shown_id == name_of(state) else state.shown_id
+    return "" if state.shown_id in name_of(state).replace(" + ", "+") else state.shown_id
 
 
-def picker_value(states: Iterable[ModelState], chosen: str) -> dict[str, Any]:
-    """What the picker shows. ``stamp`` makes every value a new one, so that the browser draws what the server holds."""
-    states = tuple(states)
+def picker_value(states: Iterable[ModelState], chosen: str, *, too_large: bool = False) -> dict[str, Any]:
+    """What the picker shows. ``stamp`` makes every value a new one, so that the browser draws what the server holds.
+
+    Parameters
+    ----------
+    states : iterable of ModelState
+    chosen : str
+        Id of the model that the next run takes.
+    too_large : bool
+        Whether its plan says that it cannot run here.
+    """
+    states = tuple(replace(one, state="unavailable") if too_large and one.id == chosen else one for one in states)
     state = find(states, chosen)
     return {
         "models": [{"key": key_of(one.id), "title": name_of(one), "about": about(one), "state": one.state, "line": in_words(one)} for one in states],
         "chosen": key_of(chosen),
-        "missing": None if state is None or state.state == "ready" else missing_value(state),
+        "missing": None if state is None or state.state == "ready" or too_large else missing_value(state),  # the plan says it then
         "stamp": secrets.token_hex(4),
     }
 

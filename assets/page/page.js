@@ -16,7 +16,7 @@
   // A link that stays on this server: anything else in a value is dropped.
   const ownLink = (href) => (/^cineglass\/[\w./-]+$/.test(href) && !href.includes("..") ? href : null);
 
-  const MANY = 6; // examples from which their list scrolls by itself
+  const MANY = 6; // examples, or models: a longer list scrolls by itself
 
   const parts = {
     // name, clip, length, model
@@ -305,6 +305,7 @@
       return (value) => {
         const models = value.models || [];
         const keys = models.map((model) => model.key);
+        set.classList.toggle("cp-many", models.length > MANY);
         if (!keys.includes(wanted)) wanted = "";
         for (const [key, row] of rows) {
           if (!keys.includes(key)) {

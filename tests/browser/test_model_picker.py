@@ -123,6 +123,7 @@ def test_a_model_too_large_for_this_machine_says_so_before_run_and_another_one_t
         page.wait_for_selector(".cp-plan .cp-missing:has-text('The model needs')", timeout=30_000)
         assert "this machine has" in page.locator(".cp-plan").inner_text()
         page.wait_for_selector("#cp-run:disabled")
+        page.wait_for_selector(".cp-model:has(:checked):has-text('Not on this machine')")
         assert "cannot run this clip here" in page.locator("#cp-run-why").inner_text()
         choose(page, "Textbook simulation")
         page.wait_for_selector("#cp-run:enabled")
