@@ -2,8 +2,8 @@
 
 Run once, with a transformers of that version that leaves the project's own alone::
 
-    pip install --target /tmp/transformers-4.57.1 --no-deps transformers==4.57.1 huggingface_hub==0.36.0 tokenizers==0.22.1
-    PYTHONPATH=/tmp/transformers-4.57.1 python tests/data/vjepa2_states/make.py
+    pip install --target FOLDER --no-deps transformers==4.57.1 huggingface_hub==0.36.0 tokenizers==0.22.1
+    PYTHONPATH=FOLDER python tests/data/vjepa2_states/make.py
 
 The file holds a tiny model's random weights (``weights.*``), an input [1, frames, 3, height, width] and the mean of the last three entries of the
 encoder's ``hidden_states``, [1, tokens, hidden]; ``config.json`` beside it the model's configuration.
