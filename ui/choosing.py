@@ -72,7 +72,7 @@ class Choosing:
         mine = self.planning[visitor] = object()
         state = await asyncio.to_thread(self.state, request)
         known = self._plan_of(visit, request)
-        if known is not None:
+        if known is not None and not known.problem:
             yield {parts.run.plan: model.plan_value(known)}
             return
         if state is None or state.state != "ready" or not visit.duration or (state.card is not None and state.card.simulated):

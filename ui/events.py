@@ -484,6 +484,7 @@ def wire(demo: gr.Blocks, handlers: Handlers) -> None:
     )
     for event in changes_clip:
         event.then(handlers.choosing.plan_run, [parts.visit], planned, **long)
+    running.plan.again(handlers.choosing.plan_run, [parts.visit], planned, **long)
     section.transcript_file.dropped(handlers.read_transcript, [parts.visit], scene, **now)
     section.no_transcript.click(handlers.leave_transcript, [parts.visit], scene, **now)
 

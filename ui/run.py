@@ -104,7 +104,7 @@ def run_section(models: dict[str, Any], recognisers: list[tuple[str, str]], chos
         picker = Panel("models", models, sends=("choose",), elem_id="cp-models")
         recogniser = Panel("choice", {"label": "Words", "options": recognisers, "chosen": chosen}, sends=("choose",), elem_id="cp-recogniser")
         note = Panel("notes", {"lines": notes})
-        plan = Panel("plan", {}, elem_id="cp-plan")
+        plan = Panel("plan", {}, sends=("again",), elem_id="cp-plan")
         with gr.Row(elem_id="cp-run-buttons"):
             run = gr.Button("Run", variant="primary", elem_id="cp-run", interactive=not why_not)
             stop = gr.Button("Stop", variant="stop", elem_id="cp-stop", visible=False)

@@ -355,7 +355,7 @@
     },
 
     // what a run of the chosen model would take here
-    plan(root) {
+    plan(root, { trigger }) {
       root.classList.add("cp-plan");
       root.setAttribute("role", "status");
       const box = make("details");
@@ -371,7 +371,12 @@
         box.hidden = value.state !== "ready";
         trouble.hidden = value.state !== "problem";
         word.textContent = value.message && value.state === "busy" ? value.message : "";
-        fill(trouble, value.state === "problem" ? [make("strong", "", value.message), ...wayOut(value.way_out)] : []);
+        if (value.state === "problem") {
+          const again = make("button", "cp-link", "Look again");
+          again.type = "button";
+          again.addEventListener("click", () => trigger("again", {}));
+          fill(trouble, [make("strong", "", value.message), ...wayOut(value.way_out), again]);
+        }
         if (value.state !== "ready") return;
         line.textContent = value.summary;
         fill(inside, [table(value.table), ...value.notes.map((text) => make("p", "cp-note", text))]);

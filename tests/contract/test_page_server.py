@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -20,8 +24,10 @@ from settings import ASSETS, Settings
 from tests.page_server import Pace, serving, wait_until
 from tests.tiny_vibe import tiny_predictor, tiny_vibe
 from ui import model, run, trust
+from ui.choosing import Choosing
 from ui.line import Line, in_plain_words
 from ui.page import build_demo, launch_arguments
+from ui.sessions import Visit
 from ui.shown import of_example
 
 ROOT = Path(__file__).parents[2]
@@ -157,6 +163,44 @@ def test_a_way_out_falls_into_sentences_and_a_command_that_can_be_copied():
     assert model.way_out("Run `python cli.py download-model a/b.c --yes`.")[1] == {"command": "python cli.py download-model a/b.c --yes"}
     assert model.way_out("Choose a shorter clip.") == [{"text": "Choose a shorter clip."}]
     assert model.way_out("") == []
+
+
+def test_going_back_to_a_model_shows_its_plan_and_the_late_plan_of_another_is_dropped(tmp_path, monkeypatch):
+    states = (a_model("a"), a_model("b"))
+    parts = SimpleNamespace(run=SimpleNamespace(picker="picker", plan="plan", run="run", why="why"))
+    choosing = Choosing(parts, settings=Settings(cache_dir=tmp_path), offer=SimpleNamespace(states=lambda again=False: states))
+    slow = threading.Event()
+
+    def plan_for(id, duration, settings):
+        assert id != "b" or slow.wait(10)
+        plan = SimpleNamespace(ok=True, problem="", parts=(), notes=(), seconds={"a": 300.0, "b": 900.0}[id], peak_gpu=0, peak_host=2_000_000_000)
+        return model.Planned(id, duration, plan)
+
+    monkeypatch.setattr(model, "plan_for", plan_for)
+    visit, request = Visit(example="x", duration=60.0), SimpleNamespace(session_hash="me")
+
+    def choose(id):
+        choosing.choose(visit, SimpleNamespace(key=model.key_of(id)), request)
+
+    async def told():
+        return [changes["plan"].get("summary", "") async for changes in choosing.plan_run(visit, request)]
+
+    async def visitor():
+        choose("a")
+        first = await told()
+        choose("b")
+        late = asyncio.create_task(told())
+        await asyncio.sleep(0.1)
+        choose("a")
+        again = await told()
+        slow.set()
+        return first, again, await late
+
+    with ThreadPoolExecutor(1) as thread:  # a browser test before this one may have left its loop in the main thread
+        first, again, late = thread.submit(lambda: asyncio.run(visitor())).result()
+    assert first[-1] == again[-1]
+    assert "5 min" in again[-1]
+    assert late == [""]
 
 
 def test_how_many_rows_are_valid_follows_the_window_of_the_model(tmp_path):
