@@ -133,7 +133,7 @@ class Plan:
 
     def summary(self) -> str:
         """What runs where, in one sentence."""
-        where = {place: [part.name for part in self.parts if part.on_gpu == (place == "GPU")] for place in ("GPU", "CPU")}
+        where = {place: [part.title.lower() for part in self.parts if part.on_gpu == (place == "GPU")] for place in ("GPU", "CPU")}
         said = " and ".join(f"{', '.join(names)} on the {place}" for place, names in where.items() if names)
         return f"{said[:1].upper()}{said[1:]}; at most {self._peaks()}; about {_time(self.seconds)}"
 

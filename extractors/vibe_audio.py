@@ -24,7 +24,7 @@ from extractors.errors import ModelError
 from extractors.grid import TR
 from extractors.hub_files import LocalModel
 from extractors.in_thread import Tell, in_thread
-from extractors.stages import Stage
+from extractors.stages import Stage, stage_clock
 from extractors.streams import Stream
 from extractors.transcript import Transcript
 
@@ -129,10 +129,11 @@ class VibeAudio:
 
                 return np.concatenate(in_batches(count, self.placement.batch, windows, tell))
 
+        at = stage_clock("audio", max(count, 1))
         array = np.zeros((0, self.dim), np.float32)
         if count:
             array = yield from in_thread("audio", count, f"Loading {self.local.name.rpartition('/')[2]}", listen)
-        yield Stage("audio", count, count, "Sound analysed")
+        yield at(max(count, 1), "Sound analysed")
         yield Stream(array)
 
     def _rows(self, module: nn.Module, spectrogram: Spectrogram, start: int, stop: int) -> np.ndarray:

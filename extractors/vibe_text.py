@@ -25,7 +25,7 @@ from extractors.grid import TR
 from extractors.hub_files import LocalModel
 from extractors.in_thread import Tell, in_thread
 from extractors.priming import priming_phrase
-from extractors.stages import Stage
+from extractors.stages import Stage, stage_clock
 from extractors.streams import Stream
 from extractors.transcript import Transcript
 from settings import Settings
@@ -122,8 +122,9 @@ class VibeText:
                 array = self._mean_states(module, ids[:context], rows[:context], transcript.n_trs, tell)
             return Stream(array, warnings, tuple(unseen))
 
+        at = stage_clock("text", layers)
         found = yield from in_thread("text", layers, f"Loading {self.local.name.rpartition('/')[2]}", read)
-        yield Stage("text", layers, layers, "Words analysed")
+        yield at(layers, "Words analysed")
         yield found
 
     def _tokens(self, lines: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
