@@ -88,31 +88,6 @@ def list_models() -> tuple[str, ...]:
     return tuple(sorted(path.parent.name for path in MODELS.glob("*/config.json")))
 
 
-def from_pretrained(model: str | Path, *, device: str = "auto", revision: str | None = None, dtype: str | None = "float32") -> EncodingModel:
-    """Load a model; never from the network.
-
-    Parameters
-    ----------
-    model : str or Path
-        Id of an embedded model, a folder, or a hub name whose files are in the hub's cache.
-    device : {"auto", "cpu", "cuda", "mps"}
-    revision : str, optional
-        Branch, tag or commit of a hub name.
-    dtype : str or None
-        Number type of the weights; None keeps what is stored.
-
-    Returns
-    -------
-    EncodingModel
-
-    Raises
-    ------
-    ModelError
-        When there is no such model, a file is missing or a pickle, or weights and configuration do not fit each other.
-    """
-    return load_model(read_model(model, revision=revision), device=device, dtype=dtype)
-
-
 def read_model(model: str | Path, *, revision: str | None = None, settings: Settings | None = None) -> ModelFiles:
     """Everything about a model but its tensors; ModelError when a file is missing, a pickle, or unreadable."""
     local = _find(model, revision)

@@ -205,6 +205,33 @@ def summary(members: np.ndarray) -> dict[str, np.ndarray]:
     return {"values": members.mean(0), "spread": members.std(0, ddof=1), "member_curves": curve_means(members)}
 
 
+def from_pretrained(
+    model: str | Path | Sequence[str | Path], *, device: str = "auto", revision: str | None = None, dtype: str | None = "float32"
+) -> EncodingModel | Ensemble:
+    """Load a model, or several as one; never from the network.
+
+    Parameters
+    ----------
+    model : str, Path or sequence of these
+        Id of an embedded model, a folder, or a hub name whose files are in the hub's cache; several, or names joined by "+", are averaged.
+    device : {"auto", "cpu", "cuda", "mps"}
+    revision : str, optional
+        Branch, tag or commit of a hub name.
+    dtype : str or None
+        Number type of the weights; None keeps what is stored.
+
+    Returns
+    -------
+    EncodingModel or Ensemble
+
+    Raises
+    ------
+    ModelError
+        When there is no such model, a file is missing or a pickle, or weights and configuration do not fit each other.
+    """
+    return load(read(model, revision=revision), device=device, dtype=dtype)
+
+
 def read(model: str | Path | Sequence[str | Path], **options: Any) -> ModelFiles | EnsembleFiles:
     """:func:`encoder.checkpoints.read_model` for one model or for several (:func:`split`); options are its own."""
     names = split(model)

@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from encoder.cards import read_card, write_card
-from encoder.checkpoints import find_model, from_pretrained, list_models, read_card_of, read_model
+from encoder.checkpoints import find_model, list_models, read_card_of, read_model
+from encoder.ensemble import from_pretrained
 from extractors.errors import ModelError, SelectionError
 from extractors.hub_files import download, sha256_of
 from extractors.stages import last

@@ -16,8 +16,8 @@ import torch
 from safetensors.torch import save_file
 
 from encoder import ensemble
-from encoder.checkpoints import from_pretrained, load_model, read_model
-from encoder.ensemble import load, read, split, summary
+from encoder.checkpoints import load_model, read_model
+from encoder.ensemble import from_pretrained, load, read, split, summary
 from encoder.waiting_model import WaitingModel
 from extractors.errors import ModelError
 from extractors.features import Features
@@ -91,6 +91,7 @@ def test_the_prediction_is_the_mean_of_the_members_and_the_spread_their_standard
 
 def test_members_are_in_memory_one_after_the_other(three, monkeypatch):
     alive, most = weakref.WeakSet(), []
+    features = features_for(three[0])
 
     def counted(files, **options):
         gc.collect()
@@ -102,7 +103,7 @@ def test_members_are_in_memory_one_after_the_other(three, monkeypatch):
     monkeypatch.setattr(ensemble, "load_model", counted)
     model = load(read(three), device="cpu")
     assert most == []  # nothing is loaded before it predicts
-    model.predict(features_for(three[0]))
+    model.predict(features)
     assert most == [0, 0, 0]
 
 
@@ -211,3 +212,10 @@ def test_reading_an_ensemble_loads_no_torch():
     script = "import sys, encoder.ensemble; print(sorted({'torch', 'transformers', 'gradio', 'matplotlib'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_from_pretrained_averages_a_list_or_names_joined_by_plus(tmp_path):
+    folders = [tiny_predictor(tmp_path / name, seed=seed) for seed, name in enumerate("ab")]
+    for asked in (folders, f"{folders[0]}+{folders[1]}"):
+        assert len(from_pretrained(asked, device="cpu").member_ids) == 2
+    assert not hasattr(from_pretrained(folders[0], device="cpu"), "member_ids")

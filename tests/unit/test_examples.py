@@ -113,6 +113,6 @@ def packets(path, kind: str) -> list[bytes]:
 
 @pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.id)
 def test_an_example_was_made_by_the_model_that_is_shipped(plan):
-    from encoder.checkpoints import from_pretrained
+    from encoder import from_pretrained
 
     assert load_example(plan.id)[1].responses.weights_sha256 == from_pretrained("vibe-sim").weights_sha256

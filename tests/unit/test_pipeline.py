@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from encoder import waiting_model
-from encoder.checkpoints import from_pretrained
+from encoder.ensemble import from_pretrained
 from encoder.pipeline import label, run, warnings_for
 from experiments.intake import enter, streams
 from experiments.predict import predict

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from encoder import from_pretrained
 from encoder.atlas import load_atlas
 from encoder.cards import read_card
-from encoder.checkpoints import from_pretrained
 from encoder.training.measure import Measured
 from encoder.training.simulate import PlantedSubjects, Scales
 from encoder.training.truth_features import TRUTH_NAMES

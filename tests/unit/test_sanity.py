@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from speech_material import two_sentences
 
+from encoder import from_pretrained
 from encoder.atlas import load_atlas
-from encoder.checkpoints import from_pretrained
 from encoder.training.measure import extractor_ids, window_s
 from extractors.audio import AUDIO_DIM, audio_features
 from extractors.features import Features

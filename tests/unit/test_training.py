@@ -197,7 +197,7 @@ def test_ridge_returns_a_delayed_linear_map_and_shrinks_noise():
 @needs_espeak
 @pytest.mark.make_model
 def test_the_command_makes_a_model_from_nothing(tmp_path):
-    from encoder.checkpoints import from_pretrained
+    from encoder import from_pretrained
 
     command = [sys.executable, "-m", "experiments.train", "--minutes", "2", "--out", str(tmp_path / "made"), "--work", str(tmp_path / "work")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
