@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from encoder.models.linear import Linear, linear
 from encoder.models.published_config import STREAMS, PublishedVIBEConfig
 
-ROWS_AT_ONCE = 512
+ROWS_AT_ONCE = 256
 """Rows (subjects times TRs) that are predicted together: enough for fast matrix products, few enough that memory holds hardly more than the
 weights. A single long clip is one sequence and goes in whole; its feed-forward layers take this many rows at a time."""
 
@@ -37,7 +37,8 @@ class FusionEncoder(nn.Module):
         width = config.modality_fusion_transformer_dim
         layers = config.modality_fusion_transformer_num_projection_layers
         self.projections = nn.ModuleDict({name: _projection(size, width, layers) for name, size in config.input_dims.items()})
-        self.subject_embeddings = nn.Embedding(config.num_subjects + 1, width)  # the last row is the null subject
+        with torch.device("cpu"):  # as for the rotary positions
+            self.subject_embeddings = nn.Embedding(config.num_subjects + 1, width)  # the last row is the null subject
         block = nn.TransformerEncoderLayer(
             width, config.modality_fusion_transformer_num_heads, 4 * width, dropout=dropout, activation="gelu", batch_first=True
         )
@@ -68,9 +69,12 @@ class FusionEncoder(nn.Module):
         count, steps = subject_ids.shape[0], tokens.shape[1]
         subject = self.subject_embeddings(subject_ids)[:, None, None].expand(-1, steps, -1, -1)
         stacked = torch.cat([tokens.expand(count, -1, -1, -1), subject], dim=2).flatten(0, 1)
-        learning = self.training or torch.is_grad_enabled()
-        mixed = self.transformer(stacked) if learning else torch.cat([self._mixed(rows) for rows in stacked.split(ROWS_AT_ONCE)])
-        mixed = mixed.unflatten(0, (count, steps))
+        if self.training or torch.is_grad_enabled():
+            stacked = self.transformer(stacked)
+        else:
+            for rows in stacked.split(ROWS_AT_ONCE // 2):
+                rows.copy_(self._mixed(rows))
+        mixed = stacked.unflatten(0, (count, steps))
         return mixed.flatten(2) if self.concat else mixed.mean(2)
 
     def _mixed(self, x: Tensor) -> Tensor:
@@ -95,7 +99,10 @@ class ScaleNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise the last dimension."""
-        return F.normalize(x, dim=-1, eps=1e-12) * self.scale * (self.g + 1)
+        unit = F.normalize(x, dim=-1, eps=1e-12)
+        if torch.is_grad_enabled():
+            return unit * self.scale * (self.g + 1)
+        return unit.mul_(self.scale).mul_(self.g + 1)
 
 
 class Attention(nn.Module):
@@ -111,9 +118,22 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         """``x`` is [B, T, dim]; ``cos`` and ``sin`` are [T, head_dim / 2]."""
+        if not torch.is_grad_enabled() and x.shape[0] * x.shape[1] > ROWS_AT_ONCE:
+            return self._head_by_head(x, cos, sin)
         q, k, v = (layer(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for layer in (self.to_q, self.to_k, self.to_v))
         mixed = F.scaled_dot_product_attention(_rotate(q, cos, sin), _rotate(k, cos, sin), v)
         return self.to_out(mixed.transpose(1, 2).flatten(2))
+
+    def _head_by_head(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        """The same for a long sequence: q, k and v of one head are in memory at a time."""
+        weights = [layer.weight.unflatten(0, (self.heads, -1)) for layer in (self.to_q, self.to_k, self.to_v)]
+        mixed = torch.empty_like(x)
+        for head, part in enumerate(mixed.unflatten(-1, (self.heads, -1)).unbind(-2)):
+            q, k, v = (linear(x, weight[head])[:, None] for weight in weights)
+            part.copy_(F.scaled_dot_product_attention(_rotate(q, cos, sin), _rotate(k, cos, sin), v)[:, 0])
+        for rows in mixed.flatten(0, 1).split(ROWS_AT_ONCE):
+            rows.copy_(self.to_out(rows))
+        return mixed
 
 
 class FeedForward(nn.Module):
@@ -139,7 +159,8 @@ class RotaryPositions(nn.Module):
 
     def __init__(self, head_dim: int):
         super().__init__()
-        self.register_buffer("inv_freq", 10000.0 ** (-torch.arange(0, head_dim, 2).float() / head_dim))
+        with torch.device("cpu"):  # arithmetic without values (on "meta") would first load torch's compiler: seconds, and 80 MB
+            self.register_buffer("inv_freq", 10000.0 ** (-torch.arange(0, head_dim, 2).float() / head_dim))
 
     def forward(self, steps: int) -> tuple[Tensor, Tensor]:
         """Cosines and sines [steps, head_dim / 2] of positions 0..steps-1."""
@@ -161,14 +182,18 @@ class Predictor(nn.Module):
         self.final_norm = ScaleNorm(dim)
         self.drop = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """``x`` is [B, T, fused_dim] and so is the result."""
-        cos, sin = self.rotary_pos_emb(x.shape[1])
+    def forward(self, x: Tensor, *, owned: bool = False) -> Tensor:
+        """``x`` is [B, T, fused_dim] and so is the result; without gradients an ``owned`` one is written over."""
+        positions = self.rotary_pos_emb(x.shape[1])
         for norms, block in self.layers:
-            normed = norms[0](x)
-            branch = block(normed, cos, sin) if isinstance(block, Attention) else block(normed)
-            x = x + self.drop(branch)
+            x = self._step(x, norms[0], block, positions, owned=owned)
+            owned = True
         return self.final_norm(x)
+
+    def _step(self, x: Tensor, norm: ScaleNorm, block: nn.Module, positions: tuple[Tensor, Tensor], *, owned: bool) -> Tensor:
+        """One block with its residual; without gradients into ``x`` itself where that is ours."""
+        branch = self.drop(block(norm(x), *positions) if isinstance(block, Attention) else block(norm(x)))
+        return x.add_(branch) if owned and not torch.is_grad_enabled() else x + branch
 
 
 class PublishedVIBE(nn.Module):
@@ -209,7 +234,10 @@ class PublishedVIBE(nn.Module):
         if torch.is_grad_enabled() or len(groups) == 1 or any(values.shape[0] > 1 for values in features.values()):
             return self.output_head(self.predictor(self.encoder(features, subject_ids)))
         tokens = self.encoder.project(features)
-        return torch.cat([self.output_head(self.predictor(self.encoder.fuse(tokens, group))) for group in groups])
+        out = tokens.new_empty(subject_ids.shape[0], steps, self.config.num_rois)
+        for part, group in zip(out.split(groups[0].shape[0]), groups, strict=True):
+            part.copy_(self.output_head(self.predictor(self.encoder.fuse(tokens, group), owned=True)))
+        return out
 
 
 def _projection(size: int, width: int, layers: int) -> nn.Sequential:
