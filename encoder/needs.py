@@ -131,7 +131,6 @@ def video_need(local: LocalModel, *, duration_s: float, dtype: str, batch: int, 
     inner = int(hidden * config.get("mlp_ratio", 4.0))
     frames, crop, tubelet = (config.get(key, usual) for key, usual in (("frames_per_clip", 64), ("crop_size", 256), ("tubelet_size", 2)))
     patch = config.get("patch_size", 16)
-    patch = patch if isinstance(patch, int) else patch[0]
     tokens = (frames // tubelet) * (crop // patch) ** 2
     shapes = {name: shape for name, shape in tensor_shapes(local.weights) if not name.startswith("predictor.layer.")}
 

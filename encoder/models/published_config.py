@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from extractors.grid import TR
+
 STREAMS = ("audio", "text", "video")
 """Order of the streams in the fused vector; the subject token comes last."""
 
@@ -16,6 +18,11 @@ STREAMS = ("audio", "text", "video")
 DTYPES = {"float16": "float16", "fp16": "float16", "half": "float16", "bfloat16": "bfloat16", "bf16": "bfloat16"}
 DTYPES |= {"float32": "float32", "fp32": "float32", "float": "float32"}
 """Names of number types that a ``config.json`` may use (reference, section 2B), and torch's name of each."""
+
+MOST = {"num_layers": 1000, "num_heads": 1000, "projection_layers": 100, "states": 1000, "layer_index": 1000, "pool_size": 64, "batch_size": 10_000}
+"""By the end of a field's name, the largest number that is no slip of the pen; of every other size a million."""
+WINDOW_S = (TR, 3600.0)
+"""Shortest and longest window of the picture in seconds."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,7 @@ class PublishedVIBEConfig:
     audio_extractor_feature_size: int = 1536
 
     def __post_init__(self):
+        self._check_kinds()
         for field in ("text_extractor_dtype", "video_extractor_dtype"):
             value = str(getattr(self, field)).removeprefix("torch.")
             if value not in DTYPES:
@@ -70,6 +78,22 @@ class PublishedVIBEConfig:
                 raise ValueError(f"The {what} ({size}) must be a multiple of its number of heads ({heads}).")
         if self.head_dim % 2:
             raise ValueError(f"Rotary positions need an even head size, but got {self.head_dim} instead.")
+
+    def _check_kinds(self) -> None:
+        """A file may hold anything; what is of another kind or beyond all measure would fail late, or never end."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.type == "int":
+                most = next((most for end, most in MOST.items() if field.name.endswith(end)), 10**6)
+                if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+                    raise ValueError(f"{field.name}: must be a whole number from 1 to {most}, but got {str(value)[:40]!r} instead.")
+            elif field.type == "float":
+                if not isinstance(value, int | float) or isinstance(value, bool) or not WINDOW_S[0] <= value <= WINDOW_S[1]:
+                    raise ValueError(f"{field.name}: must be {WINDOW_S[0]} to {WINDOW_S[1]:.0f} seconds, but got {str(value)[:40]!r} instead.")
+            elif field.name.endswith("_extractor") and not (isinstance(value, str) and 0 < len(value.strip()) <= 500 and value.isprintable()):
+                raise ValueError(f"{field.name}: must be the name of a model or folder, but got {str(value)[:40]!r} instead.")
+        if abs(self.tr - TR) > 1e-9:
+            raise ValueError(f"tr: this program predicts in steps of {TR} s only, but got {self.tr} instead.")
 
     @property
     def input_dims(self) -> dict[str, int]:

@@ -136,6 +136,15 @@ def test_keys_of_a_config_that_are_no_field_are_ignored_and_reported():
         ({"modality_fusion_transformer_fuse_mode": "sum"}, "'concat' and 'mean'"),
         ({"modality_fusion_transformer_dim": 30}, "multiple of its number of heads"),
         ({"modality_fusion_transformer_dim": 4, "predictor_transformer_num_heads": 16}, "even head size"),
+        ({"tr": 2.0}, "steps of 1.49 s"),
+        ({"video_extractor_batch_size": 0}, "video_extractor_batch_size: must be a whole number from 1 to 10000, but got '0'"),
+        ({"predictor_transformer_num_layers": 10**8}, "from 1 to 1000"),
+        ({"num_rois": "many"}, "num_rois: must be a whole number"),
+        ({"num_subjects": True}, "num_subjects: must be a whole number"),
+        ({"video_extractor_chunk_length_seconds": float("nan")}, "must be 1.49 to 3600 seconds"),
+        ({"video_extractor_chunk_length_seconds": "16"}, "must be 1.49 to 3600 seconds"),
+        ({"text_extractor": ["Qwen/Qwen2.5-14B"]}, "text_extractor: must be the name of a model"),
+        ({"text_extractor": "x" * 5000}, "text_extractor: must be the name of a model"),
     ],
 )
 def test_a_configuration_that_cannot_be_built_is_refused_in_words(change, words):
