@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from encoder.models.published_config import PublishedVIBEConfig
 from extractors.cache import content_key
 from extractors.errors import ModelError
-from extractors.hub_files import LocalModel, display_name, find_local, is_repository, sha256_of, weights_id
+from extractors.hub_files import LocalModel, display_name, find_local, folder_at, is_repository, sha256_of, weights_id
 from extractors.hub_transfer import PICKLES
 from settings import ASSETS, Settings, get_settings
 
@@ -98,6 +98,8 @@ def read_model(model: str | Path, *, revision: str | None = None, settings: Sett
         raise _unusable_config(error) from None
     if "frontend" in values and not (local.folder / "frontend.safetensors").is_file():
         raise ModelError("frontend_missing", f"The model folder {local.name!r} has no frontend.safetensors.", "Get the model's files again.")
+    if local.revision is not None:
+        _check_names(config, local)
     settings = settings or get_settings()
     return ModelFiles(
         local,
@@ -228,7 +230,7 @@ def plain_keys(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _find(model: str | Path, revision: str | None) -> LocalModel:
     if str(model) in list_models():
         return replace(find_local(MODELS / str(model)), source=str(model))
-    if str(model).strip() and (Path(model).expanduser().is_dir() or Path(model).suffix in PICKLES or is_repository(str(model))):
+    if str(model).strip() and (folder_at(model) is not None or Path(model).suffix in PICKLES or is_repository(str(model))):
         return find_local(model, revision=revision)
     raise ModelError(
         "model_unknown",
@@ -236,6 +238,17 @@ def _find(model: str | Path, revision: str | None) -> LocalModel:
         "Leave the model out to use the embedded one, or give a folder that holds config.json and model.safetensors, or a hub name such as "
         "ShreyDixit/VIBE-Qwen2.5-14B.",
     )
+
+
+def _check_names(config: PublishedVIBEConfig, local: LocalModel) -> None:
+    """What comes from the hub may name repositories there and no folders of this machine."""
+    for name in (config.text_extractor, config.audio_extractor, config.video_extractor):
+        if not is_repository(name):
+            raise ModelError(
+                "config_invalid",
+                f"The config.json of {local.name} must name its extractors as the hub does, but names {display_name(name)!r}.",
+                "Ask its authors, or get the model's files again.",
+            )
 
 
 def _card_in(folder: Path, source: str, settings: Settings, *, published: bool) -> Card:
@@ -288,7 +301,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
         values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ModelError("config_missing", f"The model folder {folder.name!r} has no config.json.", "Get the model's files again.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError):
+    except (ValueError, RecursionError):  # the first is the parent of both decoding errors
         raise ModelError("config_invalid", "The model's config.json is not readable JSON.", "Get the model's files again.") from None
     if not isinstance(values, dict):
         raise ModelError("config_invalid", "The model's config.json must hold names and values.", "Get the model's files again.")

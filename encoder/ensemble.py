@@ -21,7 +21,7 @@ from encoder.responses import SUBJECTS
 from extractors.cache import content_key
 from extractors.errors import ModelError
 from extractors.features import Features
-from extractors.hub_files import find_local
+from extractors.hub_files import find_local, folder_at
 
 if TYPE_CHECKING:
     from encoder.cards import Card
@@ -66,7 +66,7 @@ def split(model: str | Path | Sequence[str | Path]) -> list[str | Path]:
     ModelError
         When a name is empty.
     """
-    if isinstance(model, str) and "+" in model and model not in list_models() and not Path(model).is_dir():
+    if isinstance(model, str) and "+" in model and model not in list_models() and folder_at(model) is None:
         names: list[str | Path] = [name.strip() for name in model.split("+")]
     elif isinstance(model, str | Path):
         names = [model]

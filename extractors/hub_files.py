@@ -250,15 +250,22 @@ def cached_commit(storage: Path, revision: str | None) -> str | None:
 
 def display_name(source: str) -> str:
     """A model's name as a person may see it: hub names as they are, of a folder its name only."""
-    return source if is_repository(source) else Path(source).name
+    return source if is_repository(source) else Path(source).name[:100]
+
+
+def folder_at(path: str | Path) -> Path | None:
+    """The folder of that name, or None; a name may hold anything."""
+    try:
+        folder = Path(path).expanduser()
+        return folder if folder.is_dir() else None
+    except (OSError, ValueError, RuntimeError):  # too long, not to be written in bytes, the home of nobody
+        return None
 
 
 def _folder(text: str, beside: Path | None) -> Path | None:
     if not text.strip():
         return None
-    path = Path(text).expanduser()
-    places = [path] if path.is_absolute() or beside is None else [beside / path, path]
-    return next((place for place in places if place.is_dir()), None)
+    return (folder_at(beside / text) if beside is not None else None) or folder_at(text)
 
 
 def _check_whole(path: Path, source: str) -> None:

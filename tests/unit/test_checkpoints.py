@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from encoder.cards import read_card, write_card
 from encoder.checkpoints import find_model, list_models, read_card_of, read_model
-from encoder.ensemble import from_pretrained
+from encoder.ensemble import from_pretrained, read
 from extractors.errors import ModelError, SelectionError
 from extractors.hub_files import download, sha256_of
 from extractors.stages import last
@@ -153,6 +153,24 @@ def test_a_name_that_is_nothing_is_answered_with_what_there_is():
         find_model("vibe-simm")
     assert caught.value.code == "model_unknown"
     assert VARIANT in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "~nobody-of-that-name/model", "\ud800", "a\0b", "../..", "x" * 300 + "+y"])
+def test_whatever_a_name_holds_the_answer_is_one_short_sentence(name):
+    with pytest.raises(ModelError) as caught:
+        read(name)
+    assert len(caught.value.message) < 300
+
+
+def test_a_model_of_the_hub_may_not_name_folders_of_this_machine(tmp_path, monkeypatch):
+    for name in ("/etc", "../../backbones/text"):
+        with hub_server() as hub, using_hub(hub, tmp_path / "hub", monkeypatch):
+            hub.repositories[VARIANT] = Repository(files_of(tiny_predictor(tmp_path / "sly", text_extractor=name)))
+            last(download(VARIANT))
+            with pytest.raises(ModelError, match="must name its extractors as the hub does") as caught:
+                read_model(VARIANT, settings=Settings(cache_dir=tmp_path))
+        assert caught.value.code == "config_invalid"
+        shutil.rmtree(tmp_path / "hub")
 
 
 def test_a_published_model_loads_from_the_hub_cache_with_the_network_gone(tmp_path, monkeypatch, published):
