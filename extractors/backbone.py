@@ -5,6 +5,7 @@ Weights are mapped from safetensors files and copied tensor by tensor to where t
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import threading
@@ -31,6 +32,46 @@ STREAM_OF = {"Qwen2Model": "text", "ASTModel": "audio", "VJEPA2Model": "video"}
 
 KIND_OF = {"text": "qwen2", "audio": "audio-spectrogram-transformer", "video": "vjepa2"}
 """What ``model_type`` in a backbone's ``config.json`` must be, per stream."""
+
+MOST = {
+    "text": {
+        "hidden_size": 10**5,
+        "intermediate_size": 10**6,
+        "num_hidden_layers": 1000,
+        "num_attention_heads": 1000,
+        "max_position_embeddings": 10**8,
+        "vocab_size": 10**7,
+    },
+    "audio": {
+        "hidden_size": 10**5,
+        "intermediate_size": 10**6,
+        "num_hidden_layers": 1000,
+        "num_attention_heads": 1000,
+        "num_mel_bins": 1000,
+        "max_length": 10**5,
+        "patch_size": 1000,
+        "time_stride": 1000,
+        "frequency_stride": 1000,
+    },
+    "video": {
+        "hidden_size": 10**5,
+        "mlp_ratio": 100,
+        "num_hidden_layers": 1000,
+        "num_attention_heads": 1000,
+        "frames_per_clip": 1000,
+        "crop_size": 4096,
+        "patch_size": 1000,
+        "tubelet_size": 1000,
+    },
+}
+"""The largest numbers of a ``config.json`` that are no slip of the pen; beyond all measure, building a model would never end."""
+
+LARGER = {
+    "text": (),
+    "audio": (("num_mel_bins", "patch_size"), ("max_length", "patch_size")),
+    "video": (("crop_size", "patch_size"), ("frames_per_clip", "tubelet_size")),
+}
+"""Of each pair the first must hold the second at least once."""
 
 LEFT_OUT = {"VJEPA2Model": {"pred_num_hidden_layers": 0}}
 """Changes that leave out layers of which no stream is made: V-JEPA 2's own predictor of masked patches."""
@@ -111,8 +152,14 @@ class Backbone:
         values = read_config(self.local, STREAM_OF[self.model_class])
         try:
             return getattr(transformers, self.model_class).config_class(**{**values, **self.changes})
-        except (TypeError, ValueError):
+        except Exception:  # the library checks values with errors of its own, of many kinds
             raise _damaged_config(self.name) from None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 of the configuration with its changes: with the weights it decides what the model answers."""
+        values = {**read_config(self.local, STREAM_OF[self.model_class]), **self.changes}
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
     @contextmanager
     def using(self, tell: Tell) -> Iterator[nn.Module]:
@@ -138,7 +185,7 @@ class Backbone:
     def _key(self) -> tuple:
         where = self.placement
         files = tuple((path.name, *_stamp(path)) for path in self.local.weights)
-        return (str(self.local.folder), self.model_class, files, where.dtype, where.device, json.dumps(self.changes, sort_keys=True))
+        return (str(self.local.folder), self.model_class, files, where.dtype, where.device, self.fingerprint)
 
     def _load(self, tell: Tell) -> nn.Module:
         import torch
@@ -161,6 +208,8 @@ class Backbone:
                 )
         except SafetensorError:
             raise ModelError("weights_unreadable", f"The weights of {self.name} are damaged.", "Get the model's files again.") from None
+        except (ValueError, TypeError, LookupError, ArithmeticError):  # layers that cannot be built
+            raise _damaged_config(self.name) from None
         except OSError:
             raise ModelError("weights_missing", f"The weights of {self.name} are not complete.", "Get the model's files again.") from None
         problems = []
@@ -281,7 +330,7 @@ def read_config(local: LocalModel, stream: str) -> dict[str, Any]:
         values = json.loads((local.folder / "config.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ModelError("config_missing", f"{name} has no config.json.", "Get the model's files again.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError):
+    except (OSError, ValueError, RecursionError):  # ValueError is the parent of both decoding errors
         raise _damaged_config(name) from None
     if not isinstance(values, dict):
         raise _damaged_config(name)
@@ -297,7 +346,21 @@ def read_config(local: LocalModel, stream: str) -> dict[str, Any]:
             f"{name} holds quantised weights, which this version cannot read.",
             "Use the model in float16, bfloat16 or float32.",
         )
+    _check_numbers(values, stream, name)
     return values
+
+
+def _check_numbers(values: dict[str, Any], stream: str, name: str) -> None:
+    for key, most in MOST[stream].items():
+        value = values.get(key, 1)
+        kind = int | float if key == "mlp_ratio" else int
+        if not isinstance(value, kind) or isinstance(value, bool) or not 0 < value <= most:
+            problem = f"The config.json of {name} must give {key} as a number up to {most:,}, but gives {str(value)[:40]!r}."
+            raise ModelError("config_invalid", problem, "Get the model's files again.")
+    for large, small in LARGER[stream]:
+        if large in values and values[large] < values.get(small, 1):
+            problem = f"The config.json of {name} gives a {large} of {values[large]}, which is less than its {small}."
+            raise ModelError("config_invalid", problem, "Get the model's files again.")
 
 
 @contextmanager

@@ -113,7 +113,8 @@ class VibeAudio:
             return None
         mean, std = self.normalisation
         parameters = {"layer_index": self.layer_index, "window_s": WINDOW_S, "mean": mean, "std": std}
-        return {"extractor": EXTRACTOR, "track": clip.audio_key, "weights": self.weights, "dtype": self.placement.dtype, "parameters": parameters}
+        made_by = {"weights": self.weights, "config": self.backbone.fingerprint, "dtype": self.placement.dtype}
+        return {"extractor": EXTRACTOR, "track": clip.audio_key, **made_by, "parameters": parameters}
 
     def compute(self, clip: Clip, transcript: Transcript) -> Iterator[Stage | Stream]:
         """See :class:`extractors.streams.StreamExtractor`."""

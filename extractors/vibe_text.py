@@ -22,7 +22,7 @@ from extractors.cache import content_key
 from extractors.clip import Clip
 from extractors.errors import ModelError
 from extractors.grid import TR
-from extractors.hub_files import LocalModel
+from extractors.hub_files import LocalModel, sha256_of
 from extractors.in_thread import Tell, in_thread
 from extractors.priming import priming_phrase
 from extractors.stages import Stage, stage_clock
@@ -94,6 +94,11 @@ class VibeText:
         """The priming phrase, asked for once, so that a stream and its key agree."""
         return priming_phrase(self.settings)
 
+    @cached_property
+    def _tokenizer_sha256(self) -> str | None:
+        path = self.local.folder / "tokenizer.json"
+        return sha256_of(path) if path.is_file() else None
+
     def content(self, clip: Clip, transcript: Transcript) -> dict[str, Any] | None:
         """See :class:`extractors.streams.StreamExtractor`."""
         if transcript.source == "none":
@@ -104,7 +109,8 @@ class VibeText:
             "priming": hashlib.sha256(self.phrase.encode()).hexdigest() if self.phrase is not None else None,
         }
         track = content_key(rows=list(transcript.text_per_tr))
-        return {"extractor": EXTRACTOR, "track": track, "weights": self.weights, "dtype": self.placement.dtype, "parameters": parameters}
+        made_by = {"weights": self.weights, "config": self.backbone.fingerprint, "tokenizer": self._tokenizer_sha256, "dtype": self.placement.dtype}
+        return {"extractor": EXTRACTOR, "track": track, **made_by, "parameters": parameters}
 
     def compute(self, clip: Clip, transcript: Transcript) -> Iterator[Stage | Stream]:
         """See :class:`extractors.streams.StreamExtractor`."""
@@ -143,6 +149,8 @@ class VibeText:
         tokenizer.no_truncation()
         tokenizer.no_padding()
         found = tokenizer.encode(text)
+        if max(found.ids, default=0) >= self.backbone.config.vocab_size:  # on a GPU this would break more than this run
+            raise ModelError("tokenizer_unusable", f"The tokenizer of {self.local.name} belongs to another model.", "Get the model's files again.")
         return np.array(found.ids, np.int64), rows_of_tokens(found.offsets, spans)
 
     def _mean_states(self, module: nn.Module, ids: np.ndarray, rows: np.ndarray, n_trs: int, tell: Tell) -> np.ndarray:

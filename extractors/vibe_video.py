@@ -124,7 +124,8 @@ class VibeVideo:
             "frames": config.frames_per_clip,
             "size": config.crop_size,
         }
-        return {"extractor": EXTRACTOR, "track": clip.video_key, "weights": self.weights, "dtype": self.placement.dtype, "parameters": parameters}
+        made_by = {"weights": self.weights, "config": self.backbone.fingerprint, "dtype": self.placement.dtype}
+        return {"extractor": EXTRACTOR, "track": clip.video_key, **made_by, "parameters": parameters}
 
     def compute(self, clip: Clip, transcript: Transcript) -> Iterator[Stage | Stream]:
         """See :class:`extractors.streams.StreamExtractor`; FeatureError ``no_frames`` for a film that holds no picture."""

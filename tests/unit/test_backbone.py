@@ -102,6 +102,56 @@ def test_quantised_weights_are_refused(text, tmp_path):
         _ = backbone(folder).config
 
 
+def copied(folder, to, **changes):
+    """The same weights under another configuration."""
+    to.mkdir()
+    (to / "config.json").write_text(json.dumps({**json.loads((folder / "config.json").read_text()), **changes}))
+    (to / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes())
+    return to
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"num_hidden_layers": 10**8},
+        {"num_hidden_layers": "four"},
+        {"num_attention_heads": 0},
+        {"hidden_size": True},
+        {"vocab_size": 2.5},
+        {"layer_types": "x"},
+        {"rope_parameters": "x"},
+        {"dtype": "nope"},
+        {"hidden_act": "nope"},
+        {"num_key_value_heads": 0},
+    ],
+)
+def test_a_configuration_from_which_nothing_can_be_built_is_refused_in_words_and_at_once(text, tmp_path, change):
+    folder = copied(text, tmp_path / "odd", **change)
+    begun = time.monotonic()
+    with pytest.raises(ModelError, match=r"config\.json of odd") as caught, backbone(folder).using(nobody):
+        pass
+    assert caught.value.code == "config_invalid"
+    assert time.monotonic() - begun < 5
+
+
+def test_pictures_smaller_than_a_patch_are_refused(tmp_path):
+    folder = copied(tiny_video(tmp_path / "picture", layers=1), tmp_path / "odd", crop_size=8)
+    with pytest.raises(ModelError, match="crop_size of 8, which is less than its patch_size"):
+        _ = backbone(folder, "VJEPA2Model").config
+
+
+def test_a_warm_module_is_not_used_again_when_its_configuration_changed(text, tmp_path):
+    folder, pool, keep = copied(text, tmp_path / "warm"), WarmPool(), Placement(keep=True)
+    with backbone(folder, pool=pool, placement=keep).using(nobody) as module:
+        before = module(input_ids=WORDS).last_hidden_state.clone()
+    values = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**values, "rms_norm_eps": 0.5}))
+    with backbone(folder, pool=pool, placement=keep).using(nobody) as module:
+        assert (module(input_ids=WORDS).last_hidden_state - before).abs().max() > 1e-3
+    assert pool.loads == 2
+    pool.clear()
+
+
 def test_loading_prints_nothing_and_leaves_other_peoples_logging_alone(text, capfd):
     logger = logging.getLogger("transformers.modeling_utils")
     before = list(logger.filters)

@@ -1,6 +1,7 @@
 """The published sound stream, against one window at a time through AST's own feature extractor and the whole model."""
 
 import json
+import shutil
 import threading
 import time
 from dataclasses import replace
@@ -202,6 +203,11 @@ def test_the_key_changes_with_everything_that_changes_the_stream_and_with_nothin
 
     assert key() == key(placement=Placement(batch=32, keep=True)) == key(clip=replace(clip, name="b.wav", sha256="t", video_key="v"))
     different = [key(), key(layer_index=1), key(weights="v" * 64), key(placement=Placement(dtype="bfloat16")), key(clip=replace(clip, audio_key="o"))]
+    other = tmp_path / "other"
+    shutil.copytree(folder, other)
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps({**config, "layer_norm_eps": 0.1}))
+    different += [json.dumps(extractor(other).content(clip, SILENT), sort_keys=True)]
     assert len(set(different)) == len(different)
     assert str(tmp_path.parent) not in key()
     assert extractor(folder).content(a_clip(tmp_path, None, 20.0), SILENT) is None

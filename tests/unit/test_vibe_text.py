@@ -206,6 +206,17 @@ def test_a_missing_tokenizer_is_one_sentence(tmp_path):
     assert str(tmp_path) not in str(caught.value) + caught.value.hint
 
 
+def test_a_tokenizer_with_more_words_than_the_model_knows_is_refused(folder, tmp_path):
+    larger = tiny_text(tmp_path / "text")
+    tokenizer = json.loads((larger / "tokenizer.json").read_text())
+    vocabulary = tokenizer["model"]["vocab"]
+    vocabulary["Ċ"], vocabulary["unheard"] = len(vocabulary), vocabulary["Ċ"]  # the newline
+    (larger / "tokenizer.json").write_text(json.dumps(tokenizer))
+    with pytest.raises(ModelError, match="belongs to another model") as caught:
+        computed(extractor(larger), *LINES)
+    assert caught.value.code == "tokenizer_unusable"
+
+
 def test_half_precision_stays_close_and_rows_come_as_float32(folder):
     exact, _ = computed(extractor(folder), *LINES)
     half, _ = computed(extractor(folder, placement=Placement(dtype="bfloat16")), *LINES)
@@ -222,6 +233,11 @@ def test_the_key_changes_with_everything_that_changes_the_stream_and_with_nothin
     monkeypatch.setattr(vibe_text, "priming_phrase", lambda settings: None)
     different += [key()]
     folder = tiny_text(tmp_path / "text", context=100)
+    different += [key()]
+    config, tokenizer = folder / "config.json", folder / "tokenizer.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "rms_norm_eps": 0.1}))
+    different += [key()]
+    tokenizer.write_text(tokenizer.read_text() + " ")
     different += [key()]
     assert len(set(different)) == len(different)
     assert PHRASE not in "".join(different)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 import weakref
 from dataclasses import replace
@@ -191,7 +192,7 @@ def test_what_did_not_fit_into_memory_once_is_not_tried_again(film, backbone, st
     assert [size for size in asked if size > 2] == [8, 4]
 
 
-def test_what_the_stream_is_made_of_is_named_whole(film, backbone):
+def test_what_the_stream_is_made_of_is_named_whole(film, backbone, tmp_path):
     ours, clip = extractor(backbone), film[1]
     content = ours.content(clip, NO_WORDS)
     assert content["track"] == clip.video_key
@@ -200,6 +201,11 @@ def test_what_the_stream_is_made_of_is_named_whole(film, backbone):
     others = [extractor(backbone, **change) for change in ({"states": 2}, {"pool": 1}, {"window_s": 8.0}, {"convention": "5"})]
     others.append(VibeVideo(ours.local, weights="1" * 64))
     others.append(VibeVideo(ours.local, weights=ours.weights, placement=Placement(dtype="bfloat16")))
+    changed = tmp_path / "video"
+    shutil.copytree(backbone, changed)
+    values = json.loads((changed / "config.json").read_text())
+    (changed / "config.json").write_text(json.dumps({**values, "layer_norm_eps": 0.1}))
+    others.append(extractor(changed))
     assert all(other.content(clip, NO_WORDS) != content for other in others)
     assert extractor(backbone, batch=1).content(clip, NO_WORDS) == content
     assert ours.id == "vibe-video-1 video"
