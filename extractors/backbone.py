@@ -178,8 +178,10 @@ class Backbone:
 
         where, key = self.placement, self._key()
         lease = self.pool.lease(key, lambda: self._load(tell), device=where.device, keep=where.keep, tell=tell, size=self.local.weight_bytes)
-        in_words = memory_in_words(self.name, where.device, free=lambda: self.pool.drop(key))
-        with in_words, lease as module, telling(module, tell), torch.inference_mode():
+        loading = memory_in_words(self.name, where.device)
+        # what ran out of memory is freed while it is still lent: whoever waits for it loads it again
+        running = memory_in_words(self.name, where.device, free=lambda: self.pool.drop(key))
+        with loading, lease as module, running, telling(module, tell), torch.inference_mode():
             yield module
 
     def _key(self) -> tuple:

@@ -161,6 +161,41 @@ def test_loading_prints_nothing_and_leaves_other_peoples_logging_alone(text, cap
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_module_that_ran_out_of_memory_is_freed_before_the_next_user_gets_it(text, monkeypatch):
+    from extractors import backbone as module_of
+
+    pool, waiting, real = WarmPool(), threading.Event(), module_of._let_go
+
+    def slowly(error):
+        time.sleep(0.5)
+        real(error)
+
+    monkeypatch.setattr(module_of, "_let_go", slowly)
+    shapes = []
+
+    def tell(done=None, message=None):
+        waiting.set() if message else None
+
+    def next_user():
+        with backbone(text, pool=pool, placement=Placement(keep=True)).using(tell) as module:
+            time.sleep(0.7)
+            shapes.append(module(input_ids=WORDS).last_hidden_state.shape)
+
+    other = threading.Thread(target=next_user)
+
+    def first_user():
+        with backbone(text, pool=pool, placement=Placement(keep=True)).using(nobody):
+            other.start()
+            assert waiting.wait(5)
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    with pytest.raises(FeatureError, match="not enough memory"):
+        first_user()
+    other.join(10)
+    assert shapes == [(1, 6, 16)]
+    assert pool.loads == 2
+
+
 def test_recording_keeps_outputs_and_removes_its_hooks(text):
     with backbone(text).using(nobody) as module:
         with recording({"third": module.layers[2], "last": module.norm}) as kept:
