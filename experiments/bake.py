@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 LIBRARIES = ("torch", "transformers")
 WRITTEN = frozenset((*NEEDED, *OPTIONAL))
-"""What a baked folder may hold; one with anything else in it is never replaced."""
+"""What a baked folder may hold; one with anything else in it, or without ``example.json``, is never replaced."""
 
 
 def bake(
@@ -123,10 +123,10 @@ def _must_be_free(out: Path) -> None:
     try:
         if out.exists() and not out.is_dir():
             problem = "is a file"
-        elif out.is_dir() and any(path.name not in WRITTEN for path in out.iterdir()):
-            problem = "holds other things"
+        elif out.is_dir() and (names := {path.name for path in out.iterdir()}) and (FACTS not in names or not names <= WRITTEN):
+            problem = "holds other things"  # a film with its transcript too, or a result that nobody baked
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         problem = f"cannot be used: {(error.strerror or 'unknown reason').lower()}"
     if problem:
-        raise CacheError("bake_in_the_way", f"The folder {out.name!r} {problem}.", "Choose a new folder.")
+        raise CacheError("bake_in_the_way", f"The folder {out.name or str(out)!r} {problem}.", "Choose a new folder.")

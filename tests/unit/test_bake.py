@@ -159,6 +159,16 @@ def test_baking_again_replaces_what_was_baked_and_nothing_else(place, settings, 
     assert (out / "thesis.txt").exists()
 
 
+@pytest.mark.parametrize("names", [["clip.mp4", "transcript.tsv"], ["responses.npy", "responses.json", "networks.tsv", "transcript.tsv"]])
+def test_a_film_with_its_words_or_a_result_that_nobody_baked_is_not_replaced(place, settings, tmp_path, names):
+    for name in names:
+        (tmp_path / name).write_bytes(b"mine")
+    with pytest.raises(CacheError) as caught:
+        last(bake(place / "bar.mp4", out=tmp_path, settings=settings, recogniser="none"))
+    assert caught.value.code == "bake_in_the_way"
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == dict.fromkeys(names, b"mine")
+
+
 def test_a_bake_that_is_stopped_or_fails_leaves_no_folder(place, settings, tmp_path):
     job = bake(place / "bar.mp4", out=tmp_path / "deep" / "x", settings=settings, recogniser="none")
     assert isinstance(next(job), Stage)
