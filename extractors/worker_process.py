@@ -112,13 +112,15 @@ def out_of_memory() -> MediaError:
     return MediaError("decode_memory", "Reading the film needs more memory than is allowed.", "Try a smaller picture, saved as H.264 MP4.")
 
 
-def death_of(process: subprocess.Popen, timeout_s: float) -> MediaError:
+def death_of(process: subprocess.Popen, timeout_s: float) -> MediaError | CacheError:
     """The error for a child that ended without a result."""
     code = process.wait(timeout=5)
     if code == -signal.SIGXCPU:
         return timed_out(timeout_s)
     if code == -signal.SIGKILL:  # the kernel's answer to too much memory
         return out_of_memory()
+    if code == -signal.SIGBUS:  # a mapped file that the disk has no room for
+        return disk_full()
     return broken()
 
 

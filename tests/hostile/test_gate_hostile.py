@@ -462,7 +462,13 @@ def test_a_film_that_takes_too_long_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("number", "expected"), [(signal.SIGSEGV, "decode_failed"), (signal.SIGKILL, "decode_memory"), (signal.SIGXCPU, "decode_timeout")]
+    ("number", "expected"),
+    [
+        (signal.SIGSEGV, "decode_failed"),
+        (signal.SIGKILL, "decode_memory"),
+        (signal.SIGXCPU, "decode_timeout"),
+        (signal.SIGBUS, "disk_full"),  # the samples are written through a map, and the disk has no room for it
+    ],
 )
 def test_the_death_of_the_child_is_named(number, expected):
     process = subprocess.Popen([sys.executable, "-c", f"import os; os.kill(os.getpid(), {int(number)})"], cwd=ROOT)
