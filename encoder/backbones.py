@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 from extractors.classical import CLASSICAL
+from extractors.clip import Clip
 from extractors.errors import ModelError
 from extractors.hub_files import find_local, weights_id
+from extractors.in_thread import Tell, in_thread
+from extractors.stages import Stage
 from extractors.streams import ExtractorSet
+from extractors.transcript import Transcript
 from extractors.vibe_audio import VibeAudio
 from extractors.vibe_text import VibeText
 from extractors.vibe_video import VibeVideo
@@ -72,4 +77,30 @@ def extractors_of(files: ModelFiles | None, plan: Plan | None, settings: Setting
                 f"{extractors[stream].dim}.",
                 "Weights and extractors must belong together: use the ones that the model's config.json was published with.",
             )
+    return extractors
+
+
+def prepared(files: ModelFiles, plan: Plan, clip: Clip, words: Transcript, settings: Settings) -> Generator[Stage, None, ExtractorSet]:
+    """``extractors = yield from prepared(...)``: those of a planned run, made in a thread.
+
+    The first time weights are hashed, a library is loaded and the priming phrase is asked for, which takes seconds.
+
+    Yields
+    ------
+    Stage
+        Named "plan", the last one finished.
+
+    Raises
+    ------
+    ModelError
+        As :func:`extractors_of`.
+    """
+
+    def made(_: Tell) -> ExtractorSet:
+        extractors = extractors_of(files, plan, settings)
+        extractors.keys_of(clip, words)
+        return extractors
+
+    extractors = yield from in_thread("plan", 1, plan.summary(), made)
+    yield Stage("plan", 1, 1, plan.summary())
     return extractors

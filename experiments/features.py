@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from encoder import ensemble
-from encoder.backbones import extractors_of
+from encoder.backbones import extractors_of, prepared
 from encoder.plan import make_plan
 from experiments.intake import Film, Words, enter
 from extractors.cache import feature_cache
@@ -21,7 +21,7 @@ from extractors.extract import extract
 from extractors.features import Features
 from extractors.grid import TR
 from extractors.in_thread import in_thread
-from extractors.stages import Stage, passing_on
+from extractors.stages import passing_on
 from settings import Settings, get_settings
 
 
@@ -67,8 +67,10 @@ def features(
     while True:
         if plan is not None:
             plan.check()
-            yield Stage("plan", 1, 1, plan.summary())
-        job = extract(clip, words, extractors=extractors_of(files, plan, settings), cache=cache, settings=settings, ready=ready)
+            extractors = yield from prepared(files, plan, clip, words, settings)
+        else:
+            extractors = extractors_of(files, None, settings)
+        job = extract(clip, words, extractors=extractors, cache=cache, settings=settings, ready=ready)
         try:
             found = yield from passing_on(job)
         except FeatureError as error:
@@ -101,14 +103,22 @@ def save_features(found: Features, clip: Clip, folder: str | os.PathLike) -> Pat
         "keys": found.content_keys,
         "clip": {"name": clip.name, "sha256": clip.sha256, "duration": clip.duration},
     }
+    parts = {name: folder / f".{name}.part" for name in (*(f"{stream}.npy" for stream in found), "features.json")}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "features.json").unlink(missing_ok=True)  # comes last: a folder with it is whole
-        for stream, array in found.items():
-            with (folder / f"{stream}.npy").open("wb") as file:
-                np.save(file, np.ascontiguousarray(array, np.float32), allow_pickle=False)
-        (folder / "features.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        try:
+            for stream, array in found.items():
+                with parts[f"{stream}.npy"].open("wb") as file:
+                    np.save(file, np.ascontiguousarray(array, np.float32), allow_pickle=False)
+            parts["features.json"].write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            (folder / "features.json").unlink(missing_ok=True)  # comes last: a folder with it is whole
+            for name, part in parts.items():
+                part.replace(folder / name)
+        finally:
+            for part in parts.values():
+                part.unlink(missing_ok=True)
     except OSError as error:
         reason = (error.strerror or "unknown reason").lower()
-        raise CacheError("features_unwritable", f"The streams could not be written: {reason}.", "Choose another folder.") from None
+        way_out = "Choose another folder, or free some space."
+        raise CacheError("features_unwritable", f"The streams could not be written: {reason}.", way_out) from None
     return folder

@@ -8,20 +8,19 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from encoder.backbones import extractors_of
+from encoder.backbones import prepared
 from encoder.encoding_model import EncodingModel
 from encoder.ensemble import Ensemble, read
 from encoder.pipeline import run
-from encoder.plan import Plan, make_plan
+from encoder.plan import make_plan
 from encoder.responses import SUBJECTS, Responses, check_subjects
 from encoder.waiting_model import WaitingModel
 from experiments.intake import Film, Words, admitted, enter
 from extractors.cache import feature_cache
 from extractors.clip import Clip
 from extractors.errors import FeatureError
-from extractors.in_thread import Tell, in_thread
+from extractors.in_thread import in_thread
 from extractors.stages import Stage, passing_on
-from extractors.streams import ExtractorSet
 from extractors.transcript import Transcript
 from settings import Settings, get_settings
 
@@ -143,14 +142,7 @@ def _run_planned(
     clip, words, _ = yield from passing_on(enter(clip, settings=settings, **entering))
     fallen_back: list[str] = []
     while True:
-
-        def prepared(_: Tell, plan: Plan = plan) -> ExtractorSet:
-            made = extractors_of(model.files, plan, settings)
-            made.keys_of(clip, words)  # the first time it hashes weights and asks for the priming phrase, which takes seconds
-            return made
-
-        extractors = yield from in_thread("plan", 1, plan.summary(), prepared)
-        yield Stage("plan", 1, 1, plan.summary())
+        extractors = yield from prepared(model.files, plan, clip, words, settings)
         here = WaitingModel(model.files, device=plan.placement("predictor").device) if isinstance(model, WaitingModel) else model
         facts = {"plan": plan.facts(), "fallen_back": fallen_back}
         try:

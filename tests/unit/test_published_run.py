@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from encoder import backbones
 from encoder.ensemble import read
 from encoder.models.published import PublishedVIBE
+from experiments.features import features
 from experiments.intake import enter
 from experiments.predict import predict
 from extractors import backbone, warm
@@ -184,6 +186,21 @@ def test_a_missing_backbone_is_named_before_anything_is_loaded(film, tmp_path, s
         last(predict(film, transcript=no_words(film.n_trs), model=lacking, settings=settings))
     assert "download-model Qwen/Qwen2.5-14B" in caught.value.hint
     assert warm.POOL.held() == 0
+
+
+@pytest.mark.parametrize("job", [predict, features])
+def test_preparing_the_extractors_keeps_nobody_from_stopping(job, film, folder, settings, monkeypatch):
+    def slow(*_):
+        time.sleep(4)  # as hashing tens of gigabytes
+        raise RuntimeError
+
+    monkeypatch.setattr(backbones, "extractors_of", slow)
+    running = job(film, transcript=no_words(film.n_trs), model=folder, settings=settings)
+    stage = next(item for item in running if item.name == "plan" and "CPU" in item.message)
+    assert not stage.finished
+    began = time.monotonic()
+    running.close()
+    assert time.monotonic() - began < 2
 
 
 @pytest.mark.parametrize("part", ["audio", "text", "video"])
