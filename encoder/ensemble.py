@@ -298,7 +298,7 @@ def _difference(first: ModelFiles, other: ModelFiles) -> str:
     for stream in ("text", "audio", "video"):
         source = getattr(first.config, f"{stream}_extractor")
         if _backbone(source, first) != _backbone(source, other):
-            return f"their {stream} backbones {_shown(source)} are not the same files"
+            return f"their {stream} backbones {_shown(source)} are not the same files (copies count as others: name one folder in both)"
     return ""
 
 

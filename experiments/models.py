@@ -219,6 +219,8 @@ def _missing_of_one(id: str, settings: Settings) -> list[Missing]:
         except ModelError as error:
             if error.code not in NOT_HERE or not is_repository(source):
                 raise
+            if folder is not None and (folder / source).is_dir():
+                raise  # it is here and damaged
             if folder is not None and (folder / source.partition("/")[0]).is_dir():  # a name like "backbones/text" reads as a hub name too
                 raise ModelError("not_here", f"The model's folder lacks {source}, which it stands on.", "Get the model's files again.") from None
             missing.append(Missing(source, sizes.get(source)))

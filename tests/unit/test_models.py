@@ -105,7 +105,8 @@ def test_a_model_that_does_not_fit_is_not_for_this_machine(settings, vibe):
         (lambda folder: (folder / "model.safetensors").rename(folder / "model.pt"), "model.pt"),
         (lambda folder: (folder / "model.safetensors").write_bytes(b"\0" * 9), "model.safetensors"),
         (lambda folder: (folder / "card.yaml").write_text("title: only"), "card.yaml"),
-        (lambda folder: shutil.rmtree(folder / "backbones" / "text"), "text"),
+        (lambda folder: shutil.rmtree(folder / "backbones" / "text"), "lacks backbones/text"),
+        (lambda folder: (folder / "backbones" / "text" / "model.safetensors").write_bytes(b"\0" * 9), "damaged"),
     ],
 )
 def test_a_broken_entry_is_unavailable_with_its_sentence_and_harms_no_other(settings, vibe, tmp_path, spoil, said):
