@@ -12,7 +12,8 @@ WIDTH = 110
 
 def card_lines(card: Card) -> list[str]:
     """The whole card in plain lines; what was planted and recovered only in its totals, as ``cli.py recovery`` has the table."""
-    lines = [f"{card.title} ({card.id}){'   SIMULATED' if card.simulated else ''}", "", *_wrapped(card.description), ""]
+    name = card.title if card.id in card.title else f"{card.title} ({card.id})"
+    lines = [f"{name}{'   SIMULATED' if card.simulated else ''}", "", *_wrapped(card.description), ""]
     facts = {
         "Modality": card.modality,
         "Training data": card.training_dataset,

@@ -124,7 +124,7 @@ def _candidates(folder: Path) -> Iterator[tuple[Path, tuple[int, ...]]]:
     try:
         places = [folder] if (folder / FACTS).is_file() else sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError:
-        log.warning("The folder of finished results cannot be read.")
+        log.warning("The folder of finished results, %r, cannot be read. Check the setting CINEGLASS_RESULTS_DIR.", folder.name)
         return
     for place in places:
         if not (place / FACTS).is_file():

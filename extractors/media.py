@@ -332,4 +332,4 @@ def _child(work: Path, demuxer: str, limits: Limits, settings: Settings, at) -> 
 def _disk_error(error: OSError) -> CacheError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return disk_full()
-    return CacheError("cache_unwritable", "The folder for films cannot be written.", "Check the cache_dir setting.")
+    return CacheError("cache_unwritable", "The folder for films cannot be written.", "Check the setting CINEGLASS_CACHE_DIR.")
