@@ -11,9 +11,10 @@ import os
 import signal
 import sys
 from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
+from textwrap import shorten
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -24,6 +25,7 @@ from settings import SettingsError
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="A film clip becomes four predicted brains.")
 
 FAULT, USAGE, BAD_INPUT, MISSING, INTERRUPTED, TERMINATED = 1, 2, 3, 4, 130, 143
+BESIDE_MESSAGE = 42  # columns of a progress line: the stage's name, its bar and its time
 
 
 class Recogniser(StrEnum):
@@ -113,15 +115,13 @@ def predict(
         from experiments.results import save_result
 
         _must_be_there(clip, transcript)
-        _must_be_folder(out)
         listener = _recogniser(recogniser, no_speech, transcript)
-        settings = _settings(low_mem, device)
-        taken = _planned(clip, model, settings, allow_short=allow_short, quiet=quiet)
-        result = _show(
-            job(taken, transcript=transcript, recogniser=listener, subjects=chosen, model=model, settings=settings, allow_short=allow_short),
-            quiet=quiet,
-        )
-        save_result(result, out, film=film)
+        with _folder(out):
+            settings = _settings(low_mem, device)
+            taken = _planned(clip, model, settings, allow_short=allow_short, quiet=quiet)
+            entering = {"transcript": transcript, "recogniser": listener, "allow_short": allow_short}
+            result = _show(job(taken, subjects=chosen, model=model, settings=settings, **entering), quiet=quiet)
+            save_result(result, out, film=film)
         _say_result(result.responses, out)
 
 
@@ -173,13 +173,13 @@ def features(
         from experiments.features import save_features
 
         _must_be_there(clip, transcript)
-        _must_be_folder(out)
         listener = _recogniser(recogniser, no_speech, transcript)
-        settings = _settings(low_mem, device)
-        taken = _planned(clip, model, settings, allow_short=allow_short, quiet=quiet)
-        entering = {"transcript": transcript, "recogniser": listener, "allow_short": allow_short}
-        admitted, _, found = _show(job(taken, model=model, settings=settings, **entering), quiet=quiet)
-        save_features(found, admitted, out)
+        with _folder(out):
+            settings = _settings(low_mem, device)
+            taken = _planned(clip, model, settings, allow_short=allow_short, quiet=quiet)
+            entering = {"transcript": transcript, "recogniser": listener, "allow_short": allow_short}
+            admitted, _, found = _show(job(taken, model=model, settings=settings, **entering), quiet=quiet)
+            save_features(found, admitted, out)
         for warning in found.warnings:
             print(f"Note: {warning}", file=sys.stderr)
         shapes = ", ".join(f"{name} {array.shape[1]}{'' if found.present[name] else ' (absent)'}" for name, array in found.items())
@@ -209,9 +209,13 @@ def transcribe(
         if out is None:
             sys.stdout.write(text)
         else:
+            part = out.with_name(f".{out.name}.part")
             try:
-                out.write_text(text, encoding="utf-8", newline="\n")
+                part.write_text(text, encoding="utf-8", newline="\n")
+                part.replace(out)
             except OSError as error:
+                with suppress(OSError):
+                    part.unlink()
                 _fail(f"The file {out} cannot be written: {_reason(error)}. Choose another one with --out.", BAD_INPUT)
             print(f"{len(words.words)} words by {words.source} in {out}", file=sys.stderr)
 
@@ -274,8 +278,9 @@ def models(
         if name is not None:
             print("\n".join(card_lines(card_of(name))))
             return
+        found = list_models(ask=ask)
         print("id\tstate\tsize\tnote")
-        for state in list_models(ask=ask):
+        for state in found:
             size = "" if state.state != "downloadable" else _size(state.size_bytes)
             print(f"{state.id}\t{state.state}\t{size}\t{' '.join(f'{state.why} {state.way_out}'.split()) or state.title}")
 
@@ -296,6 +301,9 @@ def download_model(
         while missing := [part for part in missing_of(name) if part.source not in fetched]:
             for part in missing:
                 print(f"{part.source}\t{_size(part.size_bytes)}", file=sys.stderr)
+            sizes = [part.size_bytes for part in missing]
+            if len(sizes) > 1 and None not in sizes:
+                print(f"together\t{_size(sum(sizes))}", file=sys.stderr)
             if not yes and not typer.confirm("Download from the Hugging Face hub?", err=True):
                 return
             fetched |= set(_show(job(name), quiet=quiet))
@@ -350,8 +358,8 @@ def train(
     with _spoken():
         from experiments.train import job
 
-        _must_be_folder(out)
-        print(f"The model is in {_show(job(minutes=minutes, out=out), quiet=quiet)}")
+        with _folder(out):
+            print(f"The model is in {_show(job(minutes=minutes, out=out), quiet=quiet)}")
 
 
 @app.command()
@@ -377,7 +385,12 @@ def _settings(low_mem: bool, device: Device | None) -> Any:
     """The settings of this process, with what the command says."""
     from settings import get_settings
 
-    return get_settings().model_copy(update=({"low_mem": True} if low_mem else {}) | ({"device": device.value} if device else {}))
+    settings = get_settings().model_copy(update=({"low_mem": True} if low_mem else {}) | ({"device": device.value} if device else {}))
+    if settings.device in (Device.cuda, Device.mps):
+        from encoder.checkpoints import choose_device
+
+        choose_device(settings.device)  # when it is not here, that is said now and not behind minutes of work
+    return settings
 
 
 def _planned(clip: Path, model: str | None, settings: Any, *, allow_short: bool, quiet: bool) -> Any:
@@ -425,12 +438,20 @@ def _must_be_there(*files: Path | None) -> None:
             _fail(f"There is no file {file}. Check its name.", BAD_INPUT)
 
 
-def _must_be_folder(out: Path) -> None:
-    """Find out before the long work whether the result can be written."""
+@contextmanager
+def _folder(out: Path) -> Iterator[None]:
+    """Find out before the long work whether the result can be written; a folder that was made for nothing goes again."""
+    new = not out.exists()
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         _fail(f"The folder {out} cannot be made: {_reason(error)}. Choose another one with --out.", BAD_INPUT)
+    try:
+        yield
+    finally:
+        if new:
+            with suppress(OSError):  # it holds the result
+                out.rmdir()
 
 
 def _reason(error: OSError) -> str:
@@ -446,7 +467,8 @@ def _show(job: Generator[Any, None, None], *, quiet: bool) -> Any:
 
     columns = (TextColumn("{task.fields[stage]:6}"), BarColumn(bar_width=24), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
     result, tasks = None, {}
-    bars = Progress(*columns, console=Console(stderr=True), disable=quiet)
+    bars = Progress(*columns, console=(console := Console(stderr=True)), disable=quiet)
+    room = max(20, console.width - BESIDE_MESSAGE)
     try:
         with _asked_to_stop() as asked, closing(job):
             try:
@@ -458,8 +480,9 @@ def _show(job: Generator[Any, None, None], *, quiet: bool) -> Any:
                         continue
                     if item.name not in tasks:
                         bars.start()  # with the first stage: a job that fails at once leaves its one line alone
-                        tasks[item.name] = bars.add_task(item.message, stage=item.name)
-                    bars.update(tasks[item.name], completed=item.done, total=item.total, description=item.message)
+                        tasks[item.name] = bars.add_task("", stage=item.name)
+                    message = shorten(item.message, room, placeholder=" ...")  # a long one would squeeze the bars away
+                    bars.update(tasks[item.name], completed=item.done, total=item.total, description=message)
             except CineglassError:
                 if not asked:  # else a child process got the same signal and its job failed from that
                     raise

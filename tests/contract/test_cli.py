@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -189,6 +190,7 @@ def test_a_models_download_names_its_sizes_and_happens_only_when_it_is_said_yes_
         assert (done.returncode, done.stdout.strip()) == (code, "")
         assert f"{PUBLISHED}\tabout 2.5 GB" in done.stderr
         assert "Qwen/Qwen2.5-14B\tabout 29.5 GB" in done.stderr
+        assert "together\tabout 36.6 GB" in done.stderr
         assert "fault" not in done.stderr
     assert not hub.exists()
     assert cineglass("download-model", "vibe-sim").stdout == "vibe-sim and all it needs are on this machine.\n"
@@ -279,6 +281,50 @@ def test_a_published_model_that_does_not_fit_says_so_before_anything_runs(publis
     assert "memory" in done.stderr
 
 
+def test_a_device_that_is_not_here_is_refused_before_the_film_is_read(cineglass, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    cineglass("predict", "bar.mp4", "-o", "kept", "--model", "model", "--no-speech", "-q")
+    done = cineglass("predict", "bar.mp4", "-o", "on-cuda", "--model", "model", "--no-speech", "--device", "cuda")
+    assert (done.returncode, done.stdout) == (4, "")  # even though the responses are in the cache
+    assert done.stderr.startswith("There is no device 'cuda' here")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_file_that_cannot_be_written_leaves_the_old_one_and_nothing_beside_it(place, cineglass, monkeypatch):
+    def fill(path, text, **_):
+        path.write_bytes(b"")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    folder = place / "words"
+    folder.mkdir()
+    (folder / "old.tsv").write_bytes(b"mine")
+    monkeypatch.setattr(Path, "write_text", fill)
+    done = cineglass("transcribe", "bar.mp4", "--recogniser", "none", "-q", "-o", "words/old.tsv")
+    assert done.returncode == 3
+    assert "no space left on device" in done.stderr
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"old.tsv": b"mine"}
+
+
+def test_streams_that_cannot_be_written_leave_no_half_file(place, cineglass, monkeypatch):
+    def fill(file, array, **_):
+        file.write(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("experiments.features.np.save", fill)
+    done = cineglass("features", "bar.mp4", "-o", "no-room", "--model", "model", "--no-speech", "-q")
+    assert done.returncode == 3
+    assert "no space left on device" in done.stderr
+    assert not (place / "no-room").exists()
+
+
+def test_a_long_message_is_cut_and_leaves_the_bars_of_all_stages_whole(published, cineglass, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    done = cineglass("predict", "bar.mp4", "--model", "published", "--no-speech", "-o", "narrow")
+    assert done.returncode == 0, done.stderr
+    bars = [line.split()[0] for line in done.stderr.splitlines() if "\u2501" * 24 in line]
+    assert {"plan", "audio", "video", "model"} <= set(bars)
+
+
 def test_examples_and_recovery_answer(cineglass):
     assert cineglass("examples").returncode == 0
     done = cineglass("recovery", "--model", "model")
@@ -311,6 +357,7 @@ def test_an_error_is_one_line_on_stderr_with_its_exit_code(cineglass, words, cod
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+    assert not Path("x").exists()  # a folder that was made for nothing goes again
 
 
 @pytest.mark.parametrize(
