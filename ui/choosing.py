@@ -47,7 +47,7 @@ class Choosing:
         self.planning: dict[str, object] = {}  # whose plan is being made, and which of several askings is the newest
 
     def look(self, visit: Visit, request: gr.Request) -> dict[Any, Any]:
-        """When a page is opened: what is ready now need not be what was ready when the server began."""
+        """When a page is opened and when a run failed: what is ready now need not be what was ready before."""
         states = self.offer.states(again=True)
         return {self.parts.run.picker: model.picker_value(states, self._model(request))} | self.button(visit, request, states)
 

@@ -36,11 +36,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+MOST_VISITS = 1000
+"""Visitors of whom it is known what changed while a long event of theirs went on."""
+
 POLL_S = 0.2
 """Seconds between two looks at a job."""
 
 GIVEN = "given"
 """Choice of words: those from the visitor's file or hand."""
+
+OTHER_WORDS = "These are the words of the clip in the player. Those of your clip come with its run."
 
 NO_WORDS: dict[str, Any] = {"transcript": None, "given": False, "words_file": ""}
 """Changes of a visit that has no words of its own any more."""
@@ -93,7 +98,17 @@ class Handlers:
         self.runs = runs
         self.gate = Line(running=2, waiting=settings.queue_size)
         self.predict = predict
+        # A long event ends with the visit it began with; what changed meanwhile is here
+        self.newest: dict[str, Visit] = {}
         self.looking_elsewhere: set[str] = set()  # jobs whose visitor opened an example meanwhile: the player stays with that
+
+    def _keep(self, visit: Visit, request: gr.Request) -> dict[Any, Any]:
+        """The visit as it now is, for the browser's session and for long events that began before."""
+        self.newest.pop(request.session_hash, None)
+        self.newest[request.session_hash] = visit
+        for visitor in list(self.newest)[:-MOST_VISITS]:
+            del self.newest[visitor]
+        return {self.parts.visit: visit}
 
     # stimulus -----------------------------------------------------------------------------------------------------------------------
 
@@ -114,7 +129,7 @@ class Handlers:
         )
         parts = self.parts
         changes = self._show(shown) | {
-            parts.visit: visit,
+            **self._keep(visit, request),
             parts.run.recogniser: self._choice(visit),
             parts.stimulus.clip: {},
             parts.stimulus.transcript_note: {"lines": []},
@@ -169,11 +184,13 @@ class Handlers:
             self.shelf.drop_upload(token)
             return
         clip = job.result
+        visit = self.newest.get(request.session_hash, visit)  # a run may have ended meanwhile
         uploads, clips = (*visit.uploads, token), (*visit.clips, clip)
         visit = visit.but(upload=token, example="", name=name, n_trs=clip.n_trs, duration=clip.duration, uploads=uploads, clips=clips, **NO_WORDS)
+        kept_visit = self._keep(visit, request)
         card = await asyncio.to_thread(self.choosing.clip_card, visit, request)
         ready = {
-            parts.visit: visit,
+            **kept_visit,
             parts.run.recogniser: self._choice(visit),
             parts.stimulus.clip: card,
             parts.stimulus.gallery: gr.update(value=self._gallery(None)),
@@ -182,13 +199,13 @@ class Handlers:
             parts.stimulus.transcript_note: {"lines": []},
             parts.words.table: words.table_value(visit.shown, editable=False),
             parts.words.undo: gr.update(visible=False),
-            parts.words.note: {"lines": [{"text": "These are the words of the clip in the player. Those of your clip come with its run."}]},
+            parts.words.note: _line(OTHER_WORDS),
         }
         if self.runs.of(request.session_hash) is None:
             ready |= {parts.run.status: run.empty(), parts.player: kept()}  # what failed was another clip
         yield ready | await asyncio.to_thread(self.choosing.button, visit, request)
 
-    def read_transcript(self, visit: Visit, event: gr.EventData) -> dict[Any, Any]:
+    def read_transcript(self, visit: Visit, event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
         """Take the words of the clip from a file."""
         from extractors.formats import read_transcript
         from extractors.media import display_name
@@ -205,7 +222,7 @@ class Handlers:
             return {section.transcript_note: {"lines": [{"text": error.message, "warn": True}, {"text": error.hint}]}}
         visit = visit.but(transcript=transcript, given=True, words_file=name)
         return {
-            self.parts.visit: visit,
+            **self._keep(visit, request),
             self.parts.run.recogniser: self._choice(visit),
             section.transcript_note: _file_note(visit),
             section.no_transcript: gr.update(visible=True),
@@ -214,11 +231,11 @@ class Handlers:
             self.parts.words.undo: gr.update(visible=False),
         }
 
-    def leave_transcript(self, visit: Visit) -> dict[Any, Any]:
+    def leave_transcript(self, visit: Visit, request: gr.Request) -> dict[Any, Any]:
         """Go back to what the recogniser finds."""
         section = self.parts.stimulus
         changes = {section.transcript_note: {"lines": []}, section.no_transcript: gr.update(visible=False)}
-        return self.undo_words(visit) | changes
+        return self.undo_words(visit, request) | changes
 
     def delete_now(self, visit: Visit, request: gr.Request) -> dict[Any, Any]:
         """Remove everything this visit brought here, and show the first example again."""
@@ -229,7 +246,7 @@ class Handlers:
         self.shelf.delete(visit)
         parts = self.parts
         fresh = Visit()
-        changes = {parts.visit: fresh, parts.stimulus.clip: {}} | self.choosing.button(fresh, request)
+        changes = {**self._keep(fresh, request), parts.stimulus.clip: {}} | self.choosing.button(fresh, request)
         shown = landing(self.settings)
         if shown is not None:
             changes = self._open_example(fresh, shown, request)
@@ -239,14 +256,14 @@ class Handlers:
 
     # run ----------------------------------------------------------------------------------------------------------------------------
 
-    def choose_recogniser(self, visit: Visit, event: gr.EventData) -> dict[Any, Any]:
+    def choose_recogniser(self, visit: Visit, event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
         """Remember who is to listen."""
         offered = {key for _, key in self._choice(visit)["options"]}
         key = getattr(event, "key", "")
         if key not in offered:
             return {self.parts.visit: visit}
         visit = visit.but(given=True) if key == GIVEN else visit.but(given=False, recogniser=key)
-        changes: dict[Any, Any] = {self.parts.visit: visit}
+        changes = self._keep(visit, request)
         if visit.words_file:
             changes[self.parts.stimulus.transcript_note] = _file_note(visit)
         if visit.transcript is not None:
@@ -274,7 +291,7 @@ class Handlers:
             job = self.runs.join(request.session_hash, self._job(visit, state), about=self.choosing.course(visit, request, state))
         except CineglassError as error:
             if error.code != "already_running":  # a second click while the first one runs changes nothing
-                yield idle | {parts.run.status: run.failed(error)}
+                yield idle | {parts.run.status: run.failed(error)} | await asyncio.to_thread(self._again, visit, request)
             return
         told: Any = None
         said = ""
@@ -294,13 +311,20 @@ class Handlers:
             if job.state == "stopped":
                 yield idle | {parts.run.status: run.stopped(job)} | ({} if elsewhere else {parts.player: kept()})
             elif job.error is not None:
-                yield idle | {parts.run.status: run.of_job(job, 0)} | ({} if elsewhere else {parts.player: failed(job.error.message, job.error.hint)})
+                told = idle | {parts.run.status: run.of_job(job, 0)} | await asyncio.to_thread(self._again, visit, request)
+                yield told | ({} if elsewhere else {parts.player: failed(job.error.message, job.error.hint)})
             else:
                 yield idle | await asyncio.to_thread(self._finish, job, visit, request, elsewhere=elsewhere)
         finally:
             self.looking_elsewhere.discard(job.id)
             if not job.over:
                 self.runs.stop(job)
+
+    def _again(self, visit: Visit, request: gr.Request) -> dict[Any, Any]:
+        """After a failure: the model's files may have been the reason, so the picker shows how they are now."""
+        changes = self.choosing.look(self.newest.get(request.session_hash, visit), request)
+        changes[self.parts.run.run] = {**changes[self.parts.run.run], "visible": True}
+        return changes
 
     def _job(self, visit: Visit, state: ModelState) -> Callable[[], Iterator[Any]]:
         """The generator of a run, made when its turn comes: predict, then put the result on the shelf."""
@@ -326,26 +350,40 @@ class Handlers:
     def _finish(self, job: Job, visit: Visit, request: gr.Request, *, elsewhere: bool) -> dict[Any, Any]:
         finished = job.result
         shown = of_run(finished.token, finished.result, title=visit.name, card=finished.card)
-        visit = visit.but(shown=shown.transcript, runs=(*visit.runs, finished.token))
+        newest = self.newest.get(request.session_hash, visit)
+        later = tuple(clip for clip in newest.clips if all(clip is not one for one in visit.clips))
+        visit = visit.but(uploads=newest.uploads, clips=(*later, *visit.clips))  # the last is the one that its card tells of
         section = self.parts.stimulus
         changes: dict[Any, Any] = {}
-        if visit.given:
+        another = bool(newest.upload) and newest.upload != visit.upload
+        if another:  # a clip that came meanwhile, with its words, stays the next run's
+            visit = newest
+            changes = self._words_of_another(visit, shown.transcript)
+        elif visit.given:
             visit = visit.but(transcript=shown.transcript)  # as it was used: pasted text is aligned by now
         else:
             visit = visit.but(**NO_WORDS)
             changes = {section.transcript_note: {"lines": []}, section.no_transcript: gr.update(visible=False)}
-        if elsewhere and visit.upload:  # the example that was opened meanwhile had emptied the card
+        visit = visit.but(shown=shown.transcript, runs=(*newest.runs, finished.token))
+        if elsewhere and visit.upload and not another:  # the example that was opened meanwhile had emptied the card
             changes[section.clip] = self.choosing.clip_card(visit, request, finished.result.clip)
         return (
             self._show(shown)
             | changes
             | {
-                self.parts.visit: visit,
+                **self._keep(visit, request),
                 self.parts.run.recogniser: self._choice(visit),
                 self.parts.run.status: run.of_job(job, 0),
                 self.parts.stimulus.delete: gr.update(visible=True),
             }
         )
+
+    def _words_of_another(self, visit: Visit, shown: Transcript | None) -> dict[Any, Any]:
+        """The words tab when the player shows a result while the next run takes another clip."""
+        part = self.parts.words
+        if visit.transcript is not None:
+            return {part.table: words.table_value(visit.transcript), part.note: words.note_value(visit.transcript, taken=visit.given)}
+        return {part.table: words.table_value(shown, editable=False), part.note: _line(OTHER_WORDS)}
 
     def stop_run(self, request: gr.Request) -> dict[Any, Any]:
         """Stop the visitor's run; does its own reset, because the cancelled event can no longer speak."""
@@ -364,10 +402,11 @@ class Handlers:
         self.runs.stop_visitor(request.session_hash)
         self.gate.stop_visitor(request.session_hash)
         self.choosing.leave(request.session_hash)
+        self.newest.pop(request.session_hash, None)
 
     # words --------------------------------------------------------------------------------------------------------------------------
 
-    def edit_words(self, visit: Visit, event: gr.EventData) -> dict[Any, Any]:
+    def edit_words(self, visit: Visit, event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
         """Take over a row that a person changed."""
         from extractors.tr_table import edit_row
 
@@ -384,18 +423,18 @@ class Handlers:
             return {self.parts.visit: visit}
         visit = visit.but(transcript=after, given=True)
         return {
-            self.parts.visit: visit,
+            **self._keep(visit, request),
             self.parts.run.recogniser: self._choice(visit),
             part.note: words.note_value(after, pending=True),
             part.undo: gr.update(visible=True),
         }
 
-    def undo_words(self, visit: Visit) -> dict[Any, Any]:
+    def undo_words(self, visit: Visit, request: gr.Request) -> dict[Any, Any]:
         """Back to the words of the result in the player."""
         part = self.parts.words
         visit = visit.but(**NO_WORDS)
         return {
-            self.parts.visit: visit,
+            **self._keep(visit, request),
             self.parts.run.recogniser: self._choice(visit),
             part.table: words.table_value(visit.shown),
             part.note: words.note_value(visit.shown),

@@ -12,6 +12,7 @@ from extractors.errors import CineglassError
 from extractors.stages import Stage
 from ui.amounts import duration, expected
 from ui.line import Job
+from ui.model import way_out
 from ui.panel import Panel
 
 STAGES = {
@@ -155,6 +156,7 @@ def failed(error: CineglassError, job: Job | None = None) -> dict[str, Any]:
         "code": error.code,
         "message": error.message,
         "hint": error.hint,
+        "way_out": way_out(error.hint),
         "stages": [] if job is None else stage_rows(job, running=False),
     }
 

@@ -17,6 +17,7 @@
   const ownLink = (href) => (/^cineglass\/[\w./-]+$/.test(href) && !href.includes("..") ? href : null);
 
   const MANY = 6; // examples, or models: a longer list scrolls by itself
+  const HIDDEN_PX = 200; // of the player above the window: by then its film and brain are half gone
 
   const parts = {
     // name, clip, length, model
@@ -330,6 +331,7 @@
           }
           row.label.dataset.state = model.state;
           row.title.textContent = model.title;
+          row.title.title = model.title;
           row.line.textContent = model.line;
           row.about.textContent = model.about;
           if (!wanted || wanted === value.chosen) row.field.checked = model.key === value.chosen;
@@ -597,13 +599,19 @@
     }
   }
 
-  // On a narrow screen the player is far above what starts it.
+  // On a narrow screen the player is far above what starts it; on a wide one with many models it can be.
   function toPlayer() {
     const player = document.getElementById("cp-right");
-    if (!player || !window.matchMedia("(max-width: 900px)").matches) return;
+    const narrow = window.matchMedia("(max-width: 900px)").matches;
+    if (!player || (!narrow && player.getBoundingClientRect().top > -HIDDEN_PX)) return;
     const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
     player.scrollIntoView({ block: "start", behavior: still ? "auto" : "smooth" });
   }
+
+  // A run of hours goes with its page: the browser asks before it is closed or loaded again.
+  window.addEventListener("beforeunload", (event) => {
+    if (document.documentElement.dataset.cineglass === "working") event.preventDefault();
+  });
 
   function onScreen(node) {
     const box = node.getBoundingClientRect();
@@ -653,7 +661,7 @@
   function problem(value) {
     const box = make("div", "cp-problem");
     box.setAttribute("role", "alert");
-    box.append(make("strong", "", value.message), make("p", "", value.hint || ""));
+    box.append(make("strong", "", value.message), ...(value.way_out ? wayOut(value.way_out) : [make("p", "", value.hint || "")]));
     return box;
   }
 

@@ -134,6 +134,26 @@ def test_a_model_too_large_for_this_machine_says_so_before_run_and_another_one_t
         page.close()
 
 
+def test_a_model_whose_files_went_away_after_it_was_chosen_is_said_to_be_missing_and_comes_back(open_page, tmp_path):
+    weights = tiny_vibe(tmp_path / "tiny") / "model.safetensors"
+    with serving(tmp_path / "cache", models=str(weights.parent), device="cpu") as (url, _):
+        page = open_page(url)
+        landed(page)
+        choose(page, "tiny")
+        page.wait_for_selector(".cp-plan summary:visible", timeout=30_000)
+        kept = weights.read_bytes()
+        weights.unlink()
+        page.click("#cp-run")
+        wait_status(page, "failed")
+        page.wait_for_selector(".cp-model:has(:checked):not([data-state=ready])")
+        page.wait_for_selector("#cp-run:disabled")
+        weights.write_bytes(kept)
+        page.get_by_role("button", name="Look again").first.click()
+        page.wait_for_selector(".cp-model:has(:checked)[data-state=ready]")
+        page.wait_for_selector("#cp-run:enabled")
+        page.close()
+
+
 def test_the_picker_is_worked_by_keyboard_and_fits_a_phone(open_page, real):
     page = open_page(real[0], width=360, height=800)
     landed(page)

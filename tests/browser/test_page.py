@@ -244,6 +244,35 @@ def test_a_run_that_ends_while_an_example_is_open_brings_its_clip_back(visit, pa
     page.wait_for_selector(f".cp-clip:has-text('{film.name}')")
 
 
+def test_a_clip_that_comes_while_another_one_runs_is_the_next_runs(visit, pace, film):
+    page = visit()
+    pace.go.clear()
+    page.click("#cp-run")
+    wait_status(page, "working")
+    choose_film(page, film)
+    pace.go.set()
+    wait_status(page, "done")
+    assert "examples" in pace.films[-1]
+    assert f"{SHORT_S:.1f} s" in page.locator(".cp-clip").inner_text()
+    started = pace.started
+    page.click("#cp-run")
+    wait_until(lambda: pace.started > started)
+    assert "uploads" in pace.films[-1]
+    wait_status(page, "done")
+
+
+def test_a_long_left_column_does_not_hide_the_result_of_a_finished_run(visit, pace):
+    page = visit(height=500)
+    pace.go.clear()
+    page.click("#cp-run")
+    wait_status(page, "working")
+    page.locator("#cp-status").scroll_into_view_if_needed()
+    assert page.locator(".cg-brain").bounding_box()["y"] < -200
+    pace.go.set()
+    wait_status(page, "done")
+    page.wait_for_function("Math.abs(document.getElementById('cp-right').getBoundingClientRect().top) < 60")
+
+
 def test_a_double_click_makes_one_job(visit, pace):
     pace.go.clear()
     page = visit()
