@@ -205,6 +205,7 @@ def plan_value(planned: Planned | None) -> dict[str, Any]:
         "table": {"head": ["Part", "On", "Numbers", "Memory", "Time"], "rows": [_row(part) for part in plan.parts]},
         "notes": [
             f"For {_length(planned.duration)} of film, from arithmetic and a short measurement; what is in the cache costs nothing.",
+            *([] if plan.peak_gpu else [_memory(plan)]),
             *plan.notes,
         ],
     }
@@ -215,6 +216,12 @@ def summary(plan: Plan) -> str:
     where = " and ".join(dict.fromkeys(f"the {_where(part)}" for part in plan.parts))
     memory = f"{size(plan.peak_gpu)} of GPU memory" if plan.peak_gpu else f"{size(plan.peak_host)} of memory"
     return f"Estimate: {expected(plan.seconds)} on {where}, {memory}"
+
+
+def _memory(plan: Plan) -> str:
+    from encoder.plan import HOST_BASE
+
+    return f"{size(HOST_BASE)} of the memory are for the film itself; the parts are loaded {'one at a time' if plan.low_mem else 'together'}."
 
 
 def window_of(state: ModelState, settings: Settings) -> float:

@@ -45,19 +45,19 @@ def blocks(card: Card | None, responses: Responses | None = None) -> list[dict[s
         who = f"The card of {responses.model_title} is missing" if responses is not None else "The model's card is missing"
         return [{"p": f"{who}, so nothing can be said about its numbers. The examples still show finished results."}, *made]
     content: list[dict[str, Any]] = list(_SIMULATED if card.simulated else _PUBLISHED)
-    content += [{"h": "What the model is"}, {"p": card.what}, {"h": "What it was trained on"}, {"p": card.trained_on}]
+    content += [{"h": "What the model is"}, {"p": card.what}, {"h": "What it was trained on"}, {"p": _sentence(card.trained_on)}]
     if card.rules:
         content.append(_rule_table(card.rules))
     content += recovery_blocks(card.recovery)
     content += [
         {"h": "How well it predicts measured brains"},
-        {"p": "Accuracy on measured brains: never tested." if card.accuracy.startswith("never tested") else card.accuracy},
+        {"p": "Accuracy on measured brains: never tested." if card.accuracy.startswith("never tested") else _sentence(card.accuracy)},
         *_metrics(card),
         {"p": _CALIBRATED[card.calibrated]},
         {"h": "Where not to believe it"},
         {"ul": [*card.limits, *_READING]},
         {"h": "How a clip becomes these numbers"},
-        {"ul": [*_BEFORE, *(_CLASSICAL if card.simulated else _BACKBONES), *_AFTER]},
+        {"ul": [*_BEFORE, *(_CLASSICAL if card.simulated else _BACKBONES), *([_AVERAGED] if "+" in card.id else []), *_AFTER]},
         *made,
         {"h": "Model card"},
         {"dl": _facts(card, responses)},
@@ -114,6 +114,8 @@ _BACKBONES = (
     "Sound: a pretrained sound network hears the last 10.24 s. Words: a language model reads the whole transcript in one pass.",
     "One transformer predicts 1000 Schaefer parcels for all four subjects. The weights are used as they came; nothing was trained here.",
 )
+
+_AVERAGED = "Every checkpoint does so by itself, from the same streams; the curves are their mean, the band is one standard deviation between them."
 
 _AFTER = (
     "The mean is the mean of the four predictions.",
@@ -174,7 +176,7 @@ def _made(responses: Responses | None) -> list[dict[str, Any]]:
     facts = [(_STREAM_NAMES.get(stream, stream), id) for stream, id in responses.extractor_ids.items() if responses.present.get(stream)]
     made = responses.extra.get("made")
     if isinstance(made, dict) and made.get("date"):
-        facts.append(("Made", f"{str(made['date'])[:10]}, on another machine or at another time; played here without the model"))
+        facts.append(("Made", f"{str(made['date'])[:10]}, before this visit; it plays here without the model"))
     before = responses.extra.get("fallen_back")
     if isinstance(before, list) and before:
         facts.append(("Memory ran short", f"A smaller plan was taken. The first was: {before[0]}"))
@@ -188,14 +190,31 @@ _STREAM_NAMES = {"audio": "Sound", "text": "Words", "video": "Picture"}
 def _facts(card: Card, responses: Responses | None) -> list[tuple[str, str]]:
     weights = responses.weights_sha256 if responses is not None else card.weights_sha256
     facts = [
-        ("Model", f"{card.title} ({card.id})"),
-        ("Loss", card.loss),
+        ("Model", _named(card)),
+        ("Loss", _known(card.loss)),
         ("Offset and gain calibrated", card.calibrated),
         ("Needs", card.resources),
-        ("Licence", card.licence),
+        ("Licence", _known(card.licence)),
         ("Weights (sha256)", weights or "not stated"),
         ("Cite", " ".join(card.citation)),
     ]
     if card.training is not None:
         facts.insert(2, ("Trained with", f"{card.training.command}, {card.training.seconds / 60:.0f} minutes"))
     return facts
+
+
+def _named(card: Card) -> str:
+    """Title and id, for an ensemble the ids of its members."""
+    if "+" in card.id:
+        return f"{card.title}: {card.id.replace('+', ' + ')}"
+    return card.title if card.id in card.title else f"{card.title} ({card.id})"
+
+
+def _sentence(text: str) -> str:
+    """A card's phrase as a paragraph."""
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '?', '!')) else '.'}"
+
+
+def _known(text: str) -> str:
+    """A card's phrase in a table: why something is unknown was said above."""
+    return "unknown" if text.startswith("unknown:") else text

@@ -189,7 +189,7 @@ class Curves {
     for (let row = values.length - 1; row >= 0; row -= 1) to(row, values[row] - band[row], false);
     path.closePath();
     context.fillStyle = colour;
-    context.globalAlpha = settings.dark ? 0.26 : 0.2;
+    context.globalAlpha = (settings.dark ? 0.26 : 0.2) / Math.max(1, Math.sqrt(this.drawn.length / 2)); // many bands over each other hide the lines
     context.fill(path);
     context.globalAlpha = 1;
   }
