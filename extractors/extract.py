@@ -57,7 +57,7 @@ def extract(
     Raises
     ------
     FeatureError
-        ``rows_differ``: the transcript has another number of TRs than the clip; ``no_frames``; what an extractor raises.
+        ``rows_differ``: the transcript has another number of TRs than the clip; ``not_finite``; ``no_frames``; what an extractor raises.
     MediaError
         The picture cannot be decoded, or ``clip_gone``.
     """
@@ -100,6 +100,12 @@ def extract(
                     yield item
         finally:
             job.close()
+        if not np.isfinite(streams[stream].array).all():  # half precision overflows in some models on some GPUs; such a stream is never kept
+            raise FeatureError(
+                "not_finite",
+                f"The {stream} extractor {extractors[stream].id} answered with numbers that are not finite.",
+                "If it ran in half precision, set the device to cpu, where it runs in float32; otherwise get the model's files again.",
+            )
         if cache is not None:
             try:
                 cache.put(keys[stream], {"stream": streams[stream].array}, _manifest(stream, streams[stream], extractors[stream].id))

@@ -342,6 +342,15 @@ def test_a_decoder_that_says_nothing_silences_neither_progress_nor_stop(long_fil
     assert not children_with(b"frames_worker")
 
 
+def test_numbers_that_are_not_finite_are_refused_and_never_kept(film, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(text, "text_features", lambda transcript: np.full((transcript.n_trs, text.TEXT_DIM), np.nan, np.float32))
+        with pytest.raises(FeatureError, match=r"text extractor .* not finite") as caught:
+            last(extract.extract(film, spoken(film.n_trs), cache=FeatureCache(tmp_path, BIG)))
+    assert caught.value.code == "not_finite"
+    assert np.isfinite(last(extract.extract(film, spoken(film.n_trs), cache=FeatureCache(tmp_path, BIG)))["text"]).all()
+
+
 def test_streams_that_are_ready_are_taken_only_where_they_are_of_the_same_content(film, pictures_looked_at):
     before = last(extract.extract(film, dataclasses.replace(wordless(film.n_trs), source="none")))
     told = []
