@@ -22,7 +22,7 @@ import numpy as np
 
 from extractors.backbone import Backbone, Placement, in_batches, recording
 from extractors.clip import Clip
-from extractors.errors import FeatureError
+from extractors.errors import FeatureError, ModelError
 from extractors.frames import count_frames, iter_frames
 from extractors.grid import TR
 from extractors.hub_files import LocalModel
@@ -108,8 +108,16 @@ class VibeVideo:
 
     @cached_property
     def backbone(self) -> Backbone:
-        """The pretrained model."""
-        return Backbone(self.local, "VJEPA2Model", placement=self.placement)
+        """The pretrained model; ModelError ``no_such_layer`` when it has fewer hidden states than are wanted."""
+        backbone = Backbone(self.local, "VJEPA2Model", placement=self.placement)
+        available = backbone.config.num_hidden_layers + 1
+        if not 1 <= self.states <= available:
+            raise ModelError(
+                "no_such_layer",
+                f"The number of hidden states of the picture must be 1 to {available} for {self.local.name}, but got {self.states} instead.",
+                "Correct video_extractor_num_last_hidden_states in the model's config.json.",
+            )
+        return backbone
 
     def content(self, clip: Clip, transcript: Transcript) -> dict[str, Any] | None:
         """See :class:`extractors.streams.StreamExtractor`."""

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import extractors.frames
 from extractors import vibe_video
 from extractors.backbone import Placement
-from extractors.errors import FeatureError
+from extractors.errors import FeatureError, ModelError
 from extractors.grid import TR, n_trs
 from extractors.hub_files import find_local
 from extractors.media import admit
@@ -210,6 +210,13 @@ def test_what_the_stream_is_made_of_is_named_whole(film, backbone, tmp_path):
     assert extractor(backbone, batch=1).content(clip, NO_WORDS) == content
     assert ours.id == "vibe-video-1 video"
     assert (ours.window_s, ours.dim) == (16.0, VIDEO_WIDTH * POOL**2)
+
+
+def test_hidden_states_that_are_not_there_are_refused_in_words(backbone):
+    for states in (0, 6):
+        with pytest.raises(ModelError, match="must be 1 to 5") as caught:
+            _ = extractor(backbone, states=states).dim
+        assert caught.value.code == "no_such_layer"
 
 
 def test_a_film_without_a_picture_has_no_such_stream(tmp_path, backbone):
