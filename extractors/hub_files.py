@@ -35,6 +35,8 @@ _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)
 
 REMEMBER_FROM = 32 * 2**20
 """Bytes from which a file's hash is written down: smaller ones are hashed in less time than that is worth."""
+GET_AGAIN = "Get the model's files again."
+"""Of a folder, which only its owner can mend."""
 HEADER_MAX = 100 * 2**20
 """Bytes that the format allows a safetensors header."""
 INDEX_MAX = 64 * 2**20
@@ -110,7 +112,7 @@ def find_local(source: str | Path, *, revision: str | None = None, beside: Path 
     if commit is None:
         started = (storage / "blobs").is_dir() and any((storage / "blobs").iterdir())
         if started and revision is None:
-            raise _half_downloaded(text, "its download was never finished")
+            raise _half_here(text, "its download was never finished", _get(text))
         which = text if revision is None else f"{text} (revision {revision[:40]})"
         raise ModelError("not_here", f"The model {which} is not on this machine.", _get(text))
     return model_in(storage / "snapshots" / commit, source=text, revision=commit)
@@ -118,24 +120,25 @@ def find_local(source: str | Path, *, revision: str | None = None, beside: Path 
 
 def model_in(folder: Path, *, source: str, revision: str | None = None) -> LocalModel:
     """The model in a folder that exists; ModelError as :func:`find_local`."""
-    name, get_again = display_name(source), _get(source) if revision else "Get the model's files again."
+    name, get_again = display_name(source), _get(source) if revision else GET_AGAIN
     begun = revision is not None and any((folder.parents[1] / "blobs").glob("*.incomplete"))
     if not (folder / "config.json").is_file():
         if begun:
-            raise _half_downloaded(source, "config.json is missing")
+            raise _half_here(name, "config.json is missing", get_again)
         raise ModelError("config_missing", f"The model {name!r} has no config.json.", get_again)
     files = weight_files(folder, source)
     if not files:
         if begun:
-            raise _half_downloaded(source, f"{WEIGHTS} is missing")
+            raise _half_here(name, f"{WEIGHTS} is missing", get_again)
         for path in sorted(folder.iterdir()):
             if path.suffix in PICKLES:
                 raise pickle_refused(path.name)
         raise ModelError("weights_missing", f"The model {name!r} has no {WEIGHTS}.", get_again)
     if missing := [path.name for path in files if not path.is_file()]:
-        raise _half_downloaded(source, f"{missing[0]} is missing" + (f" ({len(missing)} of {len(files)} files)" if len(files) > 1 else ""))
+        what = f"{missing[0]} is missing" + (f" ({len(missing)} of {len(files)} files)" if len(files) > 1 else "")
+        raise _half_here(name, what, get_again)
     for path in files:
-        _check_whole(path, source)
+        _check_whole(path, name, get_again)
     return LocalModel(source, folder, revision, files, sum(path.stat().st_size for path in files))
 
 
@@ -268,7 +271,7 @@ def _folder(text: str, beside: Path | None) -> Path | None:
     return (folder_at(beside / text) if beside is not None else None) or folder_at(text)
 
 
-def _check_whole(path: Path, source: str) -> None:
+def _check_whole(path: Path, name: str, get_again: str) -> None:
     """Compare a file's size with what its header promises: a copy that was cut off, or the note that git leaves in a large file's place."""
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -276,7 +279,7 @@ def _check_whole(path: Path, source: str) -> None:
         if start == b"version ":
             raise ModelError(
                 "incomplete",
-                f"{path.name} of {display_name(source)!r} is only git's note of a large file, not the file itself.",
+                f"{path.name} of {name!r} is only git's note of a large file, not the file itself.",
                 "Run `git lfs pull` in that folder, or copy the file there.",
             )
         length = int.from_bytes(start, "little")
@@ -286,23 +289,23 @@ def _check_whole(path: Path, source: str) -> None:
             header = json.loads(file.read(length))
             needed = 8 + length + max((entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0)
         except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
-            raise _cut_off(path, source) from None
+            raise _cut_off(path, name, get_again) from None
     if size < needed:
-        raise _cut_off(path, source)
+        raise _cut_off(path, name, get_again)
 
 
-def _cut_off(path: Path, source: str) -> ModelError:
-    return ModelError("incomplete", f"The file {path.name} of {display_name(source)!r} is damaged or only half here.", _get(source))
+def _cut_off(path: Path, name: str, get_again: str) -> ModelError:
+    return ModelError("incomplete", f"The file {path.name} of {name!r} is damaged or only half here.", get_again)
 
 
-def _half_downloaded(source: str, what: str) -> ModelError:
-    return ModelError("incomplete", f"The model {display_name(source)} is only half here: {what}.", _get(source))
+def _half_here(name: str, what: str, get_again: str) -> ModelError:
+    return ModelError("incomplete", f"The model {name} is only half here: {what}.", get_again)
 
 
 def _get(source: str) -> str:
     if is_repository(source):
         return f"Get it with: python cli.py download-model {source} (goes on where a download stopped), or give a folder that holds its files."
-    return "Get the model's files again."
+    return GET_AGAIN
 
 
 def _identity(path: Path, settings: Settings) -> str:

@@ -117,6 +117,7 @@ def test_a_broken_entry_is_unavailable_with_its_sentence_and_harms_no_other(sett
     assert [state.state for state in states] == ["ready", "downloadable", "unavailable", "unavailable"]
     assert said in states[2].why
     assert states[2].way_out
+    assert "download-model" not in states[2].way_out  # nobody but the folder's owner can mend it
     assert str(tmp_path) not in " ".join(state.why + state.way_out + state.title for state in states)
 
 
