@@ -331,7 +331,7 @@ GET = [
     ({"model_id": "eeg-things_eeg_2-vit_b_32"}, ModelNotFoundError, "Allowed model ids are"),
     ({"model_id": None}, ModelNotFoundError, "vibe-sim"),
     ({"model_id": ["vibe-sim"]}, ModelNotFoundError, "vibe-sim"),
-    *(({"subject": wrong}, InvalidParameterError, "1, 2, 3, 5") for wrong in (4, 0, "1", 1.0, True, [], [1, 1], [1, 4], ["1"], {"a": 1}, {1})),
+    *(({"subject": wrong}, InvalidParameterError, "1, 2, 3, 5") for wrong in (4, 0, "1", 1.0, True, [], [1, 1], [1, 4], ["1"], {"a": 1}, b"1")),
     *(({"device": wrong}, InvalidParameterError, "auto, cpu, cuda, mps") for wrong in ("tpu", None, 0, "cuda:0")),
     *(({"low_mem_use": wrong}, InvalidParameterError, "True or False") for wrong in ("yes", None, 1)),
     ({"model_variant": "some/model"}, InvalidParameterError, "its own weights"),
