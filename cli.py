@@ -122,7 +122,7 @@ def predict(
             entering = {"transcript": transcript, "recogniser": listener, "allow_short": allow_short}
             result = _show(job(taken, subjects=chosen, model=model, settings=settings, **entering), quiet=quiet)
             save_result(result, out, film=film)
-        _say_result(result.responses, out)
+        _say_result(result, out)
 
 
 @app.command()
@@ -151,7 +151,7 @@ def bake(
         taken = _planned(clip, model, settings, allow_short=allow_short, quiet=quiet)
         entering = {"transcript": transcript, "recogniser": listener, "allow_short": allow_short}
         made = _show(job(taken, out=out, model=model, title=title, caption=caption, settings=settings, **entering), quiet=quiet)
-        _say_result(load_result(made).responses, made)
+        _say_result(load_result(made), made)
 
 
 @app.command()
@@ -324,6 +324,8 @@ def plan(
         settings = _settings(low_mem, device)
         chosen = model or settings.model
         made = model_plan(chosen, duration_s=60 * minutes, settings=settings)
+        if made is not None and made.ok:
+            print(f"For a film of {minutes:g} min:")
         print("\n".join(made.lines()) if made is not None else card_of(chosen, settings).resources)
         if made is not None and not made.ok:
             raise typer.Exit(MISSING)
@@ -410,9 +412,10 @@ def _planned(clip: Path, model: str | None, settings: Any, *, allow_short: bool,
     return taken
 
 
-def _say_result(responses: Any, out: Path) -> None:
-    for warning in responses.warnings:
-        print(f"Note: {warning}", file=sys.stderr)
+def _say_result(result: Any, out: Path) -> None:
+    responses = result.responses
+    for line in (*responses.warnings, *(result.transcript.notices if responses.present["text"] else ())):
+        print(f"Note: {line}", file=sys.stderr)
     mark = "SIMULATED. " if responses.simulated else ""
     rows = f"{responses.n_trs} TRs, {int(responses.valid.sum())} valid"
     print(f"{mark}{responses.model_title}: {', '.join(responses.subject_labels)}; {rows}; in {out}")
