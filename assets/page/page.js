@@ -17,6 +17,7 @@
   const ownLink = (href) => (/^cineglass\/[\w./-]+$/.test(href) && !href.includes("..") ? href : null);
 
   const MANY = 6; // examples, or models: a longer list scrolls by itself
+  const FADE_PX = 28; // at the lower edge of such a list
   const HIDDEN_PX = 200; // of the player above the window: by then its film and brain are half gone
 
   const parts = {
@@ -177,6 +178,10 @@
       const list = make("ol", "cp-stages");
       const rows = new Map();
       root.append(head, bar, list);
+      root.tabIndex = -1;
+      const keepFocus = () => {
+        if (document.activeElement === document.body && ["cp-run", "cp-stop"].includes(focused) && !root.hidden) root.focus({ preventScroll: true });
+      };
       let headKey = "";
       let before = "";
       return (value) => {
@@ -184,6 +189,7 @@
         before = value.state;
         root.dataset.state = value.state;
         root.hidden = value.state === "empty";
+        setTimeout(keepFocus, 150); // by then the button that was pressed is gone
         document.documentElement.dataset.cineglass = value.state; // the player is greyed while its result is not the one asked for
         const key = JSON.stringify([value.state, value.title, value.message, value.hint]);
         if (key !== headKey) {
@@ -294,11 +300,14 @@
       const missing = make("div", "cp-missing");
       missing.setAttribute("role", "status");
       const legend = make("legend", "", "Model");
+      const list = make("div", "cp-model-rows");
+      set.append(legend, list);
       root.append(set, missing);
       const name = `model-${Math.random().toString(36).slice(2)}`;
       const rows = new Map();
       let wanted = ""; // what was clicked last: answers to earlier clicks do not move the mark back
       let told = "";
+      let inView = "";
       const choose = (key) => {
         wanted = key;
         trigger("choose", { key });
@@ -306,7 +315,8 @@
       return (value) => {
         const models = value.models || [];
         const keys = models.map((model) => model.key);
-        set.classList.toggle("cp-many", models.length > MANY);
+        list.classList.toggle("cp-many", models.length > MANY);
+        legend.textContent = models.length > MANY ? `Model: ${models.length} to choose from` : "Model";
         if (!keys.includes(wanted)) wanted = "";
         for (const [key, row] of rows) {
           if (!keys.includes(key)) {
@@ -314,7 +324,6 @@
             rows.delete(key);
           }
         }
-        if (!legend.isConnected) set.append(legend);
         for (const model of models) {
           let row = rows.get(model.key);
           if (!row) {
@@ -327,7 +336,7 @@
             row = { label, field, title: make("span", "cp-model-title"), line: make("span", "cp-model-state"), about: make("span", "cp-model-about") };
             label.append(field, row.title, row.line, row.about);
             rows.set(model.key, row);
-            set.append(label);
+            list.append(label);
           }
           row.label.dataset.state = model.state;
           row.title.textContent = model.title;
@@ -336,6 +345,12 @@
           row.about.textContent = model.about;
           if (!wanted || wanted === value.chosen) row.field.checked = model.key === value.chosen;
         }
+        const label = rows.get(value.chosen)?.label;
+        if (label && value.chosen !== inView && models.length > MANY) {
+          const [box, frame] = [label.getBoundingClientRect(), list.getBoundingClientRect()];
+          if (box.top < frame.top || box.bottom > frame.bottom - FADE_PX) list.scrollTop += box.top - frame.top - FADE_PX;
+        }
+        inView = value.chosen;
         const key = JSON.stringify(value.missing || null);
         if (key === told) return; // what is read aloud is not read again
         told = key;
@@ -607,6 +622,10 @@
     const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
     player.scrollIntoView({ block: "start", behavior: still ? "auto" : "smooth" });
   }
+
+  // Run and Stop take each other's place: who pressed one by keyboard goes on beside it, and not at the top of the page.
+  let focused = "";
+  document.addEventListener("focusin", (event) => (focused = event.target.id));
 
   // A run of hours goes with its page: the browser asks before it is closed or loaded again.
   window.addEventListener("beforeunload", (event) => {

@@ -170,6 +170,18 @@ def test_the_picker_is_worked_by_keyboard_and_fits_a_phone(open_page, real):
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
+def test_a_long_list_of_models_says_how_many_there_are_and_shows_the_chosen_one(open_page, tmp_path):
+    names = [str(tmp_path / f"none-{k}") for k in range(12)]
+    with serving(tmp_path / "cache", predict=Pace().predict, models=",".join(names), model=names[-2]) as (url, _):
+        page = open_page(url)
+        landed(page)
+        assert page.locator(".cp-model-list legend").inner_text() == f"Model: {page.locator('.cp-model').count()} to choose from"
+        chosen, rows = (page.locator(part).bounding_box() for part in (".cp-model:has(:checked)", ".cp-model-rows"))
+        assert rows["y"] <= chosen["y"]
+        assert chosen["y"] + chosen["height"] <= rows["y"] + rows["height"]
+        page.close()
+
+
 def test_twenty_finished_results_are_listed_in_their_place_and_each_brings_its_own_card(open_page, tmp_path):
     for k in range(20):
         folder = shutil.copytree(list_examples()[k % len(list_examples())].folder, tmp_path / "results" / f"film-{k:02d}")

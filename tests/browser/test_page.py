@@ -154,6 +154,22 @@ def test_every_control_can_be_reached_by_keyboard_and_has_a_name(visit):
 # run --------------------------------------------------------------------------------------------------------------------------------
 
 
+def test_who_presses_run_by_keyboard_reaches_stop_with_one_key_and_then_run_again(visit, pace):
+    page = visit()
+    pace.go.clear()
+    page.locator("#cp-run").focus()
+    page.keyboard.press("Enter")
+    wait_status(page, "working")
+    page.wait_for_function("document.activeElement.classList.contains('cp-status')")
+    page.keyboard.press("Shift+Tab")
+    assert page.evaluate("document.activeElement.id") == "cp-stop"
+    page.keyboard.press("Enter")
+    wait_status(page, "stopped")
+    page.wait_for_function("document.activeElement.classList.contains('cp-status')")
+    page.keyboard.press("Shift+Tab")
+    assert page.evaluate("document.activeElement.id") == "cp-run"
+
+
 def test_a_run_tells_its_stages_and_ends_in_a_result(visit, pace, film):
     pace.go.clear()
     page = visit()
