@@ -212,7 +212,7 @@ def _named(card: Card) -> str:
 
 def _sentence(text: str) -> str:
     """A card's phrase as a paragraph."""
-    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '?', '!')) else '.'}"
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '?', '!', '.)')) else '.'}"
 
 
 def _known(text: str) -> str:

@@ -173,7 +173,7 @@ def test_going_back_to_a_model_shows_its_plan_and_the_late_plan_of_another_is_dr
 
     def plan_for(id, duration, settings):
         assert id != "b" or slow.wait(10)
-        plan = SimpleNamespace(ok=True, problem="", parts=(), notes=(), seconds={"a": 300.0, "b": 900.0}[id], peak_gpu=0, peak_host=2_000_000_000)
+        plan = SimpleNamespace(ok=True, problem="", parts=(), notes=(), seconds={"a": 300.0, "b": 900.0}[id], low_mem=False, peak_gpu=0, peak_host=2_000_000_000)
         return model.Planned(id, duration, plan)
 
     monkeypatch.setattr(model, "plan_for", plan_for)
