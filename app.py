@@ -11,7 +11,11 @@ def main() -> None:
     except SettingsError as error:
         raise SystemExit(str(error)) from None
     demo = build_demo(settings)
-    demo.launch(**launch_arguments(demo, settings))
+    try:
+        demo.launch(**launch_arguments(demo, settings))
+    except OSError:
+        problem = f"The page cannot be served at {settings.host}:{settings.port}: the port is taken, or the address is not this machine's."
+        raise SystemExit(f"{problem} Set CINEGLASS_PORT to another one.") from None
 
 
 if __name__ == "__main__":

@@ -561,6 +561,9 @@ def main() -> NoReturn:
         code = INTERRUPTED
     except SystemExit as stop:
         code = stop.code
+    if isinstance(code, str):  # the page's, which has no other way out
+        print(code, file=sys.stderr)
+        code = USAGE
     if code in (INTERRUPTED, TERMINATED):
         # jobs are closed and child processes ended; what is left is a thread that loads the model, which nobody can hurry
         sys.stdout.flush()

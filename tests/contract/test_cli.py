@@ -5,6 +5,7 @@ import io
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -378,6 +379,17 @@ def test_a_setting_that_cannot_be_used_is_one_line_that_names_it(cineglass, tmp_
     assert done.stderr.startswith(said)
     assert len(done.stderr.splitlines()) == 1
     assert "pydantic" not in done.stderr
+
+
+def test_a_port_that_is_taken_is_said_in_one_line(place):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        words = [sys.executable, str(ROOT / "cli.py"), "serve", "--host", "127.0.0.1", "--port", port]
+        done = subprocess.run(words, cwd=place, env=environment(place), capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"127.0.0.1:{port}" in done.stderr
+    assert "CINEGLASS_PORT" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_whispers_download_names_its_size_and_happens_only_when_it_is_said_yes_to(place, cineglass, monkeypatch):
