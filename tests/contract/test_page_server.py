@@ -173,7 +173,9 @@ def test_going_back_to_a_model_shows_its_plan_and_the_late_plan_of_another_is_dr
 
     def plan_for(id, duration, settings):
         assert id != "b" or slow.wait(10)
-        plan = SimpleNamespace(ok=True, problem="", parts=(), notes=(), seconds={"a": 300.0, "b": 900.0}[id], low_mem=False, peak_gpu=0, peak_host=2_000_000_000)
+        plan = SimpleNamespace(
+            ok=True, problem="", parts=(), notes=(), seconds={"a": 300.0, "b": 900.0}[id], low_mem=False, peak_gpu=0, peak_host=2_000_000_000
+        )
         return model.Planned(id, duration, plan)
 
     monkeypatch.setattr(model, "plan_for", plan_for)
@@ -256,6 +258,16 @@ def test_what_is_said_of_the_simulation_is_not_said_of_a_published_model():
     assert "The four subjects are simulated" in sim
     assert "never tested" in sim
     assert "0.3193" not in sim
+
+
+def test_an_ensemble_is_said_to_be_a_mean_and_its_members_are_named():
+    vibe = read_card(ASSETS / "models" / "vibe" / "card.yaml")
+    both = vibe.model_copy(update={"model_id": "one+two", "title": "VIBE (ensemble of 2)", "loss": "unknown: no card", "accuracy": "unknown: no card"})
+    assert "the curves are their mean" in said(both)
+    assert "the curves are their mean" not in said(vibe)
+    assert "VIBE (ensemble of 2): one + two" in said(both)
+    assert '"Unknown: no card."' in said(both)
+    assert '["Loss", "unknown"]' in said(both)
 
 
 def test_a_result_without_a_card_is_said_to_have_none():
