@@ -262,7 +262,9 @@ def test_what_is_said_of_the_simulation_is_not_said_of_a_published_model():
 
 def test_an_ensemble_is_said_to_be_a_mean_and_its_members_are_named():
     vibe = read_card(ASSETS / "models" / "vibe" / "card.yaml")
-    both = vibe.model_copy(update={"model_id": "one+two", "title": "VIBE (ensemble of 2)", "loss": "unknown: no card", "accuracy": "unknown: no card"})
+    both = vibe.model_copy(
+        update={"model_id": "one+two", "title": "VIBE (ensemble of 2)", "loss": "unknown: no card", "accuracy": "unknown: no card"}
+    )
     assert "the curves are their mean" in said(both)
     assert "the curves are their mean" not in said(vibe)
     assert "VIBE (ensemble of 2): one + two" in said(both)
