@@ -411,6 +411,7 @@ class Handlers:
         from extractors.tr_table import edit_row
 
         part = self.parts.words
+        visit = self.newest.get(request.session_hash, visit)  # a row changed just before may still be on its way
         before: Transcript | None = visit.transcript or visit.shown
         row, text = getattr(event, "row", None), getattr(event, "text", None)
         if before is None or not isinstance(row, int) or not isinstance(text, str):
@@ -488,6 +489,7 @@ def wire(demo: gr.Blocks, handlers: Handlers) -> None:
     parts = handlers.parts
     section, running, text = parts.stimulus, parts.run, parts.words
     now = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    all_of_them = now | {"trigger_mode": "multiple"}  # Gradio drops what comes while an event is out; the list of models and the gallery say it again
     long = {"concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private"}
     scene = [
         parts.visit,
@@ -527,12 +529,12 @@ def wire(demo: gr.Blocks, handlers: Handlers) -> None:
     section.transcript_file.dropped(handlers.read_transcript, [parts.visit], scene, **now)
     section.no_transcript.click(handlers.leave_transcript, [parts.visit], scene, **now)
 
-    running.recogniser.choose(handlers.choose_recogniser, [parts.visit], scene, **now)
+    running.recogniser.choose(handlers.choose_recogniser, [parts.visit], scene, **all_of_them)
     run_event = running.run.click(handlers.run_clip, [parts.visit], scene, trigger_mode="once", **long)
     running.stop.click(handlers.stop_run, None, scene, cancels=[run_event], **now)
     deleted = section.delete.click(handlers.delete_now, [parts.visit], scene, cancels=[run_event], **now)
     deleted.then(handlers.choosing.plan_run, [parts.visit], planned, **long)
 
-    text.table.edit(handlers.edit_words, [parts.visit], scene, **now)
+    text.table.edit(handlers.edit_words, [parts.visit], scene, **all_of_them)
     text.undo.click(handlers.undo_words, [parts.visit], scene, **now)
     demo.unload(handlers.leave)

@@ -17,8 +17,35 @@
   const ownLink = (href) => (/^cineglass\/[\w./-]+$/.test(href) && !href.includes("..") ? href : null);
 
   const MANY = 6; // examples, or models: a longer list scrolls by itself
+  const AGAIN_AFTER_MS = 200;
+  const MOST_TRIES = 60;
   const FADE_PX = 28; // at the lower edge of such a list
   const HIDDEN_PX = 200; // of the player above the window: by then its film and brain are half gone
+
+  // Gradio drops an event while the one before it is out: of several quick choices the newest is said again until the server has heard it.
+  function teller(send) {
+    let wanted = null;
+    let timer = 0;
+    let tries = 0;
+    const again = () => {
+      if (wanted === null || tries >= MOST_TRIES) return;
+      tries += 1;
+      send(wanted);
+      timer = setTimeout(again, AGAIN_AFTER_MS);
+    };
+    return {
+      say(choice) {
+        clearTimeout(timer);
+        const waits = wanted !== null && wanted !== choice;
+        wanted = choice;
+        tries = waits ? 0 : MOST_TRIES - 1; // the only one is said once
+        again();
+      },
+      heard(choice) {
+        if (choice === wanted) wanted = null;
+      },
+    };
+  }
 
   const parts = {
     // name, clip, length, model
@@ -46,6 +73,7 @@
       root.setAttribute("role", "group");
       root.setAttribute("aria-label", "Examples with finished results");
       const cards = new Map();
+      const picked = teller((id) => trigger("pick", { id }));
       let shown = "";
       // A picture is fetched when its card comes into view, and never before the film in the player
       const films = new Map();
@@ -60,6 +88,7 @@
         }
       }, { rootMargin: "200px" });
       return (value) => {
+        picked.heard(value.chosen);
         root.classList.toggle("cp-many", value.examples.length > MANY);
         for (const example of value.examples) {
           if (cards.has(example.id)) continue;
@@ -86,7 +115,7 @@
           if (example.badge) words.append(make("span", "cp-made-by", example.badge));
           card.append(picture, words, make("span", "cp-num cp-length", clock(example.duration)));
           card.addEventListener("click", () => {
-            trigger("pick", { id: example.id });
+            picked.say(example.id);
             toPlayer();
           });
           cards.set(example.id, card);
@@ -306,15 +335,17 @@
       const name = `model-${Math.random().toString(36).slice(2)}`;
       const rows = new Map();
       let wanted = ""; // what was clicked last: answers to earlier clicks do not move the mark back
-      let told = "";
+      let drawn = "";
+      const told = teller((key) => trigger("choose", { key }));
       let inView = "";
       const choose = (key) => {
         wanted = key;
-        trigger("choose", { key });
+        told.say(key);
       };
       return (value) => {
         const models = value.models || [];
         const keys = models.map((model) => model.key);
+        told.heard(value.chosen);
         list.classList.toggle("cp-many", models.length > MANY);
         legend.textContent = models.length > MANY ? `Model: ${models.length} to choose from` : "Model";
         if (!keys.includes(wanted)) wanted = "";
@@ -352,8 +383,8 @@
         }
         inView = value.chosen;
         const key = JSON.stringify(value.missing || null);
-        if (key === told) return; // what is read aloud is not read again
-        told = key;
+        if (key === drawn) return; // what is read aloud is not read again
+        drawn = key;
         missing.hidden = !value.missing;
         if (!value.missing) {
           fill(missing, []);

@@ -182,6 +182,23 @@ def test_a_long_list_of_models_says_how_many_there_are_and_shows_the_chosen_one(
         page.close()
 
 
+def test_of_several_quick_choices_the_last_one_is_what_the_server_takes(open_page, tmp_path):
+    with serving(tmp_path / "cache", predict=Pace().predict) as (url, _):
+        page = open_page(url)
+        landed(page)
+        for example in list_examples():
+            page.locator(".cp-example", has_text=example.title).click()
+        page.wait_for_function(f"{STATE}.run === 'cineglass/examples/{list_examples()[-1].id}'")
+        page.locator(".cp-model input").first.focus()
+        for key in ("ArrowDown", "ArrowUp", "ArrowDown"):
+            page.keyboard.press(key)
+        page.wait_for_selector(".cp-model:has(:checked):has-text('VIBE')")
+        page.wait_for_selector("#cp-run-why:has-text('VIBE cannot run yet')")
+        page.keyboard.press("ArrowUp")
+        page.wait_for_selector("#cp-run:enabled")
+        page.close()
+
+
 def test_twenty_finished_results_are_listed_in_their_place_and_each_brings_its_own_card(open_page, tmp_path):
     for k in range(20):
         folder = shutil.copytree(list_examples()[k % len(list_examples())].folder, tmp_path / "results" / f"film-{k:02d}")
