@@ -101,6 +101,6 @@ def prepared(files: ModelFiles, plan: Plan, clip: Clip, words: Transcript, setti
         extractors.keys_of(clip, words)
         return extractors
 
-    extractors = yield from in_thread("plan", 1, plan.summary(), made)
+    extractors = yield from in_thread("plan", 1, "Checking the model's files", made)
     yield Stage("plan", 1, 1, plan.summary())
     return extractors

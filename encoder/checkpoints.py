@@ -289,7 +289,7 @@ def _published_card(source: str, settings: Settings) -> Card:
                 "A difference of means in z is not to be read as a size.",
                 "Every row looks at the whole clip, its future too. It is a description of a finished film, not a forecast.",
             ),
-            "resources": "The command plan says what this machine would do.",
+            "resources": "See python cli.py plan for what this machine would do.",
             "performance": None,
             "downloads": {},
         }

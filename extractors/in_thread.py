@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from extractors.stages import Stage, stage_clock
 
 TICK_S = 0.25
-LEAVE_S = 1.0
+LEAVE_S = 0.5
 """How long a stopped thread is waited for."""
 
 T = TypeVar("T")

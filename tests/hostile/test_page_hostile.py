@@ -165,9 +165,9 @@ def test_a_caller_who_leaves_frees_the_place(page, pace, film):
     pace.go.clear()
     client = Client(page[0], verbose=False)
     job = client.submit(handle_file(str(film)), "none", api_name="/predict")
-    wait_until(lambda: len(page[1].runs) == 1)
+    wait_until(lambda: len(page[1].runs) == 1, 30)
     job.cancel()
-    wait_until(lambda: len(page[1].runs) == 0)
+    wait_until(lambda: len(page[1].runs) == 0, 30)
 
 
 def test_uploads_of_a_call_are_gone_after_it_whatever_happened(page, pace, film):
