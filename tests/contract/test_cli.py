@@ -292,7 +292,11 @@ def test_a_device_that_is_not_here_is_refused_before_the_film_is_read(cineglass,
 
 
 def test_a_file_that_cannot_be_written_leaves_the_old_one_and_nothing_beside_it(place, cineglass, monkeypatch):
-    def fill(path, text, **_):
+    real = Path.write_text
+
+    def fill(path, text, **how):
+        if path.parent.name != "words":
+            return real(path, text, **how)
         path.write_bytes(b"")
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -307,7 +311,11 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one_and_nothing_beside_it(
 
 
 def test_streams_that_cannot_be_written_leave_no_half_file(place, cineglass, monkeypatch):
-    def fill(file, array, **_):
+    real = np.save
+
+    def fill(file, array, **how):
+        if "no-room" not in str(getattr(file, "name", file)):
+            return real(file, array, **how)
         file.write(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
