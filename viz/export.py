@@ -7,13 +7,16 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from encoder.atlas import NETWORK_NAMES, load_atlas
 from encoder.responses import Responses
 from extractors.errors import SelectionError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def write(responses: Responses, kind: str, path: str | os.PathLike, *, more: Mapping[str, Any] | None = None) -> Path:
@@ -81,16 +84,24 @@ def _networks_tsv(responses: Responses, path: Path) -> None:
                 table.writerow([subject, *marks, *(f"{value:.6g}" for value in row)])
 
 
+def save_figure(figure: Figure, path: str | os.PathLike, format: str) -> Path:
+    """Save a figure as "png", "svg" or "pdf" so that equal figures give equal bytes; text stays text in an SVG."""
+    import matplotlib
+
+    path = Path(path)
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "cineglass"}):
+        dated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(format)
+        figure.savefig(path, format=format, dpi="figure", metadata=dated)
+    return path
+
+
 def _figure(format: str) -> Callable[[Responses, Path], None]:
     def draw(responses: Responses, path: Path) -> None:
-        import matplotlib
-
         from viz.curves import network_figure
 
-        # text stays text in SVG; fixed salt and no date, so that equal results give equal files
-        with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "cineglass"}):
-            dated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(format)
-            network_figure(responses).savefig(path, format=format, dpi=160, metadata=dated)
+        figure = network_figure(responses)
+        figure.set_dpi(160)
+        save_figure(figure, path, format)
 
     return draw
 
