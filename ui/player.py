@@ -1,13 +1,12 @@
 """The player as a Gradio component: one ``gr.HTML`` whose inside is made once and then follows its value.
 
 Python sends a value (``viz.payload.pack``, or one of the short states below); the scripts in ``assets/player`` draw it. The template is
-constant, so a new value never remakes the film element. Scripts, styles and the atlas travel inside the component's ``head``: nothing
-is fetched by path, so the page works under any folder and any root path.
+constant, so a new value never remakes the film element. Scripts, styles and the atlas travel inside the component's ``head``
+(:mod:`viz.player_page`), so the page works under any folder and any root path.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,28 +14,13 @@ import gradio as gr
 from gradio.data_classes import FileData
 from gradio.processing_utils import save_file_to_cache
 
-from settings import ASSETS
-
-FOLDER = ASSETS / "player"
-SCRIPTS = ("data.js", "colour.js", "clock.js", "brain.js", "curves.js", "panels.js", "view.js", "player.js")
-"""In the order in which they build on each other; together they are one function."""
+from viz.player_page import head_html
 
 OWN_ADDRESS = "cineglass/"
 """Films under this address are served by the page itself (:mod:`ui.files`) and are not copied into Gradio's cache."""
 
 TEMPLATE = '<div class="cineglass" data-mount></div>'
 ON_LOAD = "window.CineglassPlayer.mount(element, props, watch, () => trigger('ready'));"
-
-
-@lru_cache(maxsize=1)
-def head_html() -> str:
-    """Styles, atlas and scripts of the player, as HTML for a page's head (the component brings them along by itself)."""
-    atlas = (FOLDER / "atlas.json").read_text(encoding="utf-8")
-    scripts = "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)
-    code = f'(function () {{\n"use strict";\nconst ATLAS = {atlas.strip()};\n{scripts}\n}})();'
-    code = code.replace("</", "<\\/")  # a closing tag inside a string would end the element; to JavaScript both mean the same
-    styles = (FOLDER / "player.css").read_text(encoding="utf-8")
-    return f"<style>\n{styles}\n</style>\n<script>\n{code}\n</script>"
 
 
 class Player(gr.HTML):

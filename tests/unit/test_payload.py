@@ -234,7 +234,7 @@ class TestComponent:
         assert "https://" not in player.head
 
     def test_no_script_of_the_player_writes_markup(self):
-        from ui.player import FOLDER, SCRIPTS
+        from viz.player_page import FOLDER, SCRIPTS
 
         assert sorted(path.name for path in FOLDER.glob("*.js")) == sorted(SCRIPTS)
         for name in SCRIPTS:
