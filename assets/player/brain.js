@@ -30,17 +30,15 @@ class Brain {
     this.theme = theme;
     const span = VIEWS.map((view) => ATLAS.outlines[view.key].bounds).map(([left, right, bottom, top]) => [right - left, top - bottom]);
     const wide = width >= 860;
-    const beside = width >= 420; // the colour bar stands beside the views, else below
-    const barWidth = beside ? 84 : 0;
     const gap = 10;
     const across = wide ? span.reduce((sum, [w]) => sum + w, 0) : Math.max(span[0][0], span[2][0]) + Math.max(span[1][0], span[3][0]);
-    const scale = Math.min((width - barWidth - gap * (wide ? 4 : 2)) / across, 1.34);
+    const scale = Math.min((width - gap * (wide ? 4 : 2)) / across, 1.34);
     const columns = wide ? span.map(([w]) => w * scale) : [0, 1].map((c) => Math.max(span[c][0], span[c + 2][0]) * scale);
     const rows = wide ? [Math.max(...span.map(([, h]) => h * scale))] : [0, 1].map((r) => Math.max(span[2 * r][1], span[2 * r + 1][1]) * scale);
     const used = columns.reduce((sum, w) => sum + w + gap, 0);
-    const left = Math.max(gap / 2, (width - barWidth - used) / 2 + gap / 2);
+    const left = Math.max(gap / 2, (width - used) / 2 + gap / 2);
     const bodyHeight = rows.reduce((sum, h) => sum + h + TITLE_PX, 0);
-    this.height = Math.round(bodyHeight + FOOT_PX + (beside ? 0 : 46));
+    this.height = Math.round(bodyHeight + FOOT_PX);
     this.scale = scale;
     this.places = VIEWS.map((view, number) => {
       const column = wide ? number : view.column;
@@ -53,9 +51,6 @@ class Brain {
       const y = y0 + (rows[row] - h * scale) / 2;
       return { view, x, y, width: w * scale, height: h * scale, toX: (mm) => x + (mm - bounds[0]) * scale, toY: (mm) => y + (bounds[3] - mm) * scale };
     });
-    this.bar = beside
-      ? { x: width - barWidth + 18, y: TITLE_PX + 22, width: 12, height: Math.max(90, bodyHeight - TITLE_PX - 40), upright: true }
-      : { x: 30, y: bodyHeight + 6, width: width - 60, height: 10, upright: false };
     this.canvas.width = Math.round(width * ratio);
     this.canvas.height = Math.round(this.height * ratio);
     this.canvas.style.height = `${this.height}px`;
@@ -135,7 +130,7 @@ class Brain {
     return best;
   }
 
-  /** Draw one row of z values, or none (`row` -1: no prediction). */
+  /** Draw one row of values (NaN: unknown), or none (`row` -1, with `settings.absent` saying why). */
   draw(values, row, settings) {
     this.row = row;
     if (row >= 0) this.values.set(values);
@@ -155,15 +150,22 @@ class Brain {
     this.context.putImageData(this.image, 0, 0);
     if (!this.still) this.drawStill(settings);
     this.context.drawImage(this.still, 0, 0);
-    if (row < 0) this.drawNone();
+    if (row < 0) this.drawNone(settings.absent);
   }
 
   /** Colour and strength of every disc for the present values. */
   paintDiscs(row, { range, threshold, map, dark }) {
     const table = colourTable(map);
     const { discParcel, discNear, strength, ink } = this;
+    const unknown = rgbOf(this.theme.muted);
     for (let disc = 0; disc < discParcel.length; disc += 1) {
       const value = row >= 0 ? this.values[discParcel[disc]] : 0;
+      if (value !== value) {
+        strength[disc] = 0.01 * discNear[disc];
+        ink.set(unknown, disc * 4);
+        ink[disc * 4 + 3] = 70;
+        continue;
+      }
       const size = Math.abs(value);
       const level = levelOf(value, range) * 3;
       strength[disc] = size * (0.5 + 0.5 * discNear[disc]) + 0.02 * (0.1 + discNear[disc]);
@@ -176,7 +178,7 @@ class Brain {
     }
   }
 
-  /** What stays while the film runs: outlines, letters, colour bar, the word SIMULATED. */
+  /** What stays while the film runs: outlines, letters, the word SIMULATED. */
   drawStill(settings) {
     const still = document.createElement("canvas");
     still.width = this.canvas.width;
@@ -184,7 +186,6 @@ class Brain {
     const context = still.getContext("2d");
     context.scale(this.ratio, this.ratio);
     for (const place of this.places) this.drawOutline(context, place);
-    this.drawBar(context, settings);
     context.font = `600 11px ${this.theme.font}`;
     context.textBaseline = "alphabetic";
     context.textAlign = "left";
@@ -230,65 +231,7 @@ class Brain {
     }
   }
 
-  drawBar(context, settings) {
-    const { x, y, width, height, upright } = this.bar;
-    const table = colourTable(settings.map);
-    const length = upright ? height : width;
-    for (let i = 0; i < length; i += 1) {
-      const place = i / (length - 1);
-      const value = (place * 2 - 1) * settings.range;
-      const level = Math.round(place * (LEVELS - 1)) * 3;
-      context.globalAlpha = settings.threshold > 0 ? fade(Math.abs(value), settings.threshold) : 1;
-      context.fillStyle = `rgb(${table[level]},${table[level + 1]},${table[level + 2]})`;
-      if (upright) context.fillRect(x, y + height - i - 1, width, 1.5);
-      else context.fillRect(x + i, y, 1.5, height);
-    }
-    context.globalAlpha = 1;
-    context.strokeStyle = this.theme.crease;
-    context.lineWidth = 1;
-    context.strokeRect(x - 0.5, y - 0.5, width + 1, height + 1);
-    context.fillStyle = this.theme.text;
-    context.font = `11px ${this.theme.font}`;
-    const ticks = [-1, -0.5, 0, 0.5, 1].map((share) => share * settings.range);
-    if (settings.threshold > 0 && settings.threshold < settings.range) {
-      context.strokeStyle = this.theme.text;
-      for (const value of [-settings.threshold, settings.threshold]) {
-        const place = (value / settings.range + 1) / 2;
-        context.beginPath();
-        if (upright) {
-          context.moveTo(x - 5, y + height * (1 - place));
-          context.lineTo(x + width, y + height * (1 - place));
-        } else {
-          context.moveTo(x + width * place, y - 5);
-          context.lineTo(x + width * place, y + height);
-        }
-        context.stroke();
-      }
-    }
-    for (const value of ticks) {
-      const place = (value / settings.range + 1) / 2;
-      const text = value === 0 ? "0" : signed(value, settings.range < 1 ? 2 : 1);
-      context.textBaseline = upright ? "middle" : "top";
-      context.textAlign = upright ? "left" : "center";
-      if (upright) context.fillText(text, x + width + 6, y + height * (1 - place));
-      else context.fillText(text, x + width * place, y + height + 4);
-    }
-    context.fillStyle = this.theme.muted;
-    if (upright) {
-      context.textAlign = "center";
-      context.textBaseline = "alphabetic";
-      context.save();
-      context.translate(x - 9, y + height / 2);
-      context.rotate(-Math.PI / 2);
-      context.fillText("predicted BOLD (z)", 0, 0);
-      context.restore();
-    } else {
-      context.textAlign = "center";
-      context.fillText("predicted BOLD (z)", x + width / 2, y + height + 17);
-    }
-  }
-
-  drawNone() {
+  drawNone(text) {
     const context = this.context;
     context.save();
     context.scale(this.ratio, this.ratio);
@@ -296,7 +239,6 @@ class Brain {
     context.font = `600 14px ${this.theme.font}`;
     context.textAlign = "center";
     context.textBaseline = "middle";
-    const text = "no prediction here";
     const half = context.measureText(text).width / 2 + 10;
     const y = (this.height - FOOT_PX) / 2 - 9; // above the letters of the lower row
     context.fillStyle = this.theme.surface;
@@ -325,5 +267,11 @@ class Brain {
     const place = this.places.find(({ view }) => view.key === key);
     const centre = ATLAS.centroids[parcel];
     return { x: place.toX(place.view.across(centre)), y: place.toY(place.view.up(centre)) };
+  }
+
+  /** All places of a parcel on the canvas, for marks. */
+  placesOf(parcel) {
+    const side = ATLAS.hemispheres[parcel];
+    return VIEWS.filter((view) => !view.side || view.side === side).map((view) => this.placeOf(parcel, view.key));
   }
 }
