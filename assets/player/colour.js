@@ -63,3 +63,14 @@ function sideColour(curve, side, { palette, dark }) {
   const bright = (0.3 * red + 0.59 * green + 0.11 * blue) / 255;
   return mixed(colour, dark || bright < 0.42 ? "#ffffff" : "#000000", 0.45);
 }
+
+const PIN_COLOURS = {
+  light: ["#111827", "#00798a", "#c2185b", "#7a4a2b", "#4353b8"],
+  dark: ["#f1f5f9", "#4dd0e1", "#f58bb0", "#d3b8a6", "#a4b1f5"],
+};
+
+/** Colour of the pinned parcel at a place of the list. */
+function pinColour(place, { dark }) {
+  const colours = PIN_COLOURS[dark ? "dark" : "light"];
+  return colours[place % colours.length];
+}
