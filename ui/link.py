@@ -1,0 +1,83 @@
+"""What a page's address asks the server for: a result, and the model of the next run. Everything else in it is the player's own
+(``assets/player/link.js``).
+
+A link lets its reader see a result, and run its film again. It never makes anybody the owner of a clip: what *delete now* removes is
+what the same visit brought here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from extractors.errors import CacheError, CineglassError
+from settings import Settings
+from ui import model
+from ui.sessions import TOKEN, Shelf
+from ui.shown import Shown, of_example, of_run
+
+if TYPE_CHECKING:
+    from experiments.models import ModelState
+
+EXAMPLE = re.compile(r"[a-z0-9-]{1,100}")
+MODEL_MOST = 200
+
+GONE = "This result is no longer kept here. This is an example instead."
+NO_EXAMPLE = "The example of this link is not here. This is another one."
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a link names; "" for what it does not, or not in a form that could be right.
+
+    Attributes
+    ----------
+    example, run : str
+        The result: id of an example, or id of a run on the shelf. A link has at most one of them.
+    model : str
+        Key or id of a model.
+    """
+
+    example: str = ""
+    run: str = ""
+    model: str = ""
+
+
+def asked(query: Mapping[str, Any]) -> Asked:
+    """Read a query string; its values are anybody's text and go no further than these forms."""
+    values = {name: str(query.get(name, "")) for name in ("example", "run", "model")}
+    run = values["run"] if TOKEN.fullmatch(values["run"]) else ""
+    example = values["example"] if not run and EXAMPLE.fullmatch(values["example"]) else ""
+    return Asked(example, run, values["model"] if len(values["model"]) <= MODEL_MOST else "")
+
+
+def model_of(link: Asked, states: Iterable[ModelState]) -> ModelState | None:
+    """The model that a link names, if it is offered: by its key, or by the id that people see."""
+    states = tuple(states)
+    return model.by_key(states, link.model) or next((state for state in states if link.model and state.shown_id == link.model), None)
+
+
+def result_of(link: Asked, *, shelf: Shelf, settings: Settings, states: Iterable[ModelState]) -> Shown:
+    """The result that a link names.
+
+    Raises
+    ------
+    CacheError
+        ``gone`` with one sentence for a person, when it is not here (any more) or cannot be read.
+    """
+    if not link.run:
+        try:
+            return of_example(link.example, settings)
+        except CineglassError:
+            raise CacheError("gone", NO_EXAMPLE, "") from None
+    from experiments.results import load_result
+
+    try:
+        result = load_result(shelf.run(link.run))
+    except CineglassError:
+        raise CacheError("gone", GONE, "") from None
+    cards = (state.card for state in states if state.card is not None)
+    card = next((card for card in cards if card.model_id == result.responses.model_id), None)
+    return of_run(link.run, result, title=result.clip.name, card=card)
