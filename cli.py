@@ -341,6 +341,72 @@ def examples() -> None:
             print(f"{example.id}\t{example.title}\t{example.caption}")
 
 
+Made = Annotated[str, typer.Argument(metavar="RESULT", help="Folder of a result (see predict, bake), or the id of an example.", show_default=False)]
+
+
+@app.command()
+def export(
+    result: Made,
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="What to make; `list` names all kinds.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the files.")] = Path("."),
+    subject: Annotated[int | None, typer.Option(help="One subject; by default the mean of all.")] = None,
+    tr: Annotated[int | None, typer.Option("--tr", help="The TR shown, from 0; by default one in the middle.")] = None,
+    rows: Annotated[str | None, typer.Option(help="Several TRs: 10-19, or 10,14,18.")] = None,
+    minus: Annotated[str | None, typer.Option(help="TRs to subtract in a contrast.")] = None,
+    vmax: Annotated[float | None, typer.Option(help="Colours run from -vmax to vmax (z); by default the 98th percentile.")] = None,
+    threshold: Annotated[float, typer.Option(help="Weaker values (z) are faded.")] = 0.0,
+    cmap: Annotated[str, typer.Option(help="cineglass_light, cineglass_dark, cold_hot or a diverging map of matplotlib.")] = "cineglass_light",
+    lag: Annotated[float, typer.Option(help="5: the response shifted back by 5 s.")] = 0.0,
+    views: Annotated[str, typer.Option(help="glass, surface or both.")] = "both",
+    dark: Annotated[bool, typer.Option("--dark", help="Dark background.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make a picture, film, brain image or dataset from a result: PNG, SVG, MP4, GIF, NIfTI, GIFTI, CIFTI, BIDS, HTML."""
+    with _spoken():
+        from experiments.export import KINDS, Asked, parse_rows
+        from experiments.export import export as job
+        from viz.look import Look
+
+        if kind == "list":
+            for one in KINDS:
+                print(f"{one.id}\t{one.label}: {one.note}")
+            return
+        found, folder = _result(result)
+        several = {name: None if text is None else parse_rows(text, found.responses.n_trs) for name, text in (("rows", rows), ("minus", minus))}
+        look = Look(vmax=vmax, threshold=threshold, cmap=cmap, lag=lag, views=views, dark=dark)
+        asked = Asked(subject=subject, tr=tr, look=look, **several)
+        from experiments.examples import card_beside
+
+        made = _show(job(found, kind, out, asked=asked, card=card_beside(folder, found.responses)), quiet=quiet)
+        for path in (*made.files, made.sidecar):
+            print(path)
+
+
+@app.command()
+def accuracy(
+    result: Made,
+    table: Annotated[Path, typer.Argument(metavar="TABLE", help="Measured responses: Algonauts HDF5, or 1000 parcels by TRs as TSV, CSV or NPY.")],
+    subject: Annotated[int, typer.Option(help="Subject of the prediction to compare with.")] = 1,
+    tr: Annotated[float, typer.Option("--tr", help="Seconds between the table's rows.")] = 1.49,
+    dataset: Annotated[str | None, typer.Option(help="Which data set of an HDF5 file.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the correlation of every parcel to this TSV.")] = None,
+) -> None:
+    """Compare a prediction with measured responses: mean correlation of all parcels, of each network and group."""
+    with _spoken():
+        from experiments.measured import accuracy_table, beside, read_measured, write_accuracy
+
+        _must_be_there(table)
+        found, _ = _result(result)
+        measured = beside(found.responses, read_measured(table, tr=tr, dataset=dataset), subject)
+        for notice in measured.notices:
+            print(f"Note: {notice}", file=sys.stderr)
+        print("where\tparcels\tmean_r")
+        for name, parcels, mean in accuracy_table(measured):
+            print(f"{name}\t{parcels}\t{mean:.4f}")
+        if out is not None:
+            write_accuracy(measured, out)
+
+
 @app.command()
 def capabilities() -> None:
     """Print models, recognisers, limits and names as JSON."""
@@ -410,6 +476,18 @@ def _planned(clip: Path, model: str | None, settings: Any, *, allow_short: bool,
         _fail(f"{made.problem} {made.way_out}", MISSING)
     print("\n".join(made.lines()), file=sys.stderr)
     return taken
+
+
+def _result(name: str) -> tuple[Any, Path]:
+    """A finished result and its folder: an example's id, or a folder."""
+    from experiments.examples import find_example, list_examples
+    from experiments.results import load_result
+
+    folder = find_example(name).folder if name in {example.id for example in list_examples()} else Path(name)
+    if not folder.is_dir():
+        known = ", ".join(example.id for example in list_examples())
+        _fail(f"There is no result {name}. Give a folder that predict wrote, or an example: {known}.", BAD_INPUT)
+    return load_result(folder), folder
 
 
 def _say_result(result: Any, out: Path) -> None:

@@ -91,16 +91,21 @@ def load_example(id: str, settings: Settings | None = None) -> tuple[Example, Re
 
 
 def card_of(example: Example, responses: Responses) -> Card | None:
-    """The card of the model that made an example: its own copy, else the embedded model's of that id; None when neither can be read."""
+    """The card of the model that made an example."""
+    return card_beside(example.folder, responses)
+
+
+def card_beside(folder: Path, responses: Responses) -> Card | None:
+    """The card that lies beside a result, else the embedded model's of that id; None when neither can be read."""
     from encoder.cards import read_card
 
-    path = example.folder / CARD
+    path = folder / CARD
     if not path.is_file():
         path = MODELS / responses.model_id / CARD if responses.model_id in list_models() else None
     try:
         return read_card(path) if path is not None else None
     except CineglassError as error:
-        log.warning("The card of %s cannot be shown: %s", example.id, error)
+        log.warning("The card beside %s cannot be shown: %s", folder.name, error)
         return None
 
 

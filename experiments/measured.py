@@ -6,6 +6,7 @@ NumPy) together with its TR. The file is opened in a child process; see :mod:`ex
 
 from __future__ import annotations
 
+import csv
 import os
 import tempfile
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ from extractors.errors import CineglassError, MediaError
 from extractors.grid import TR, tr_middles
 from extractors.worker_process import messages, worker
 from settings import Settings, get_settings
+from viz.writing import whole_file
 
 ENDINGS = (".h5", ".hdf5", ".npy", ".tsv", ".csv")
 TIMEOUT_S = 60.0
@@ -198,6 +200,17 @@ def accuracy_table(measured: Measured) -> list[tuple[str, int, float]]:
     names = [("all", np.ones(N_PARCELS, bool))]
     names += [(name, atlas.mask(name)) for name in (*atlas.network_names, *(group.id for group in atlas.groups))]
     return [(name, int(np.isfinite(measured.accuracy[mask]).sum()), mean_correlation(measured.accuracy[mask])) for name, mask in names]
+
+
+def write_accuracy(measured: Measured, path: str | os.PathLike) -> Path:
+    """Write the correlation of every parcel as TSV: parcel id, label, network, r ("n/a" where unknown)."""
+    atlas = load_atlas()
+    with whole_file(Path(path), "table") as part, part.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, delimiter="\t", lineterminator="\n")
+        table.writerow(["index", "label", "network", "r"])
+        for index, (label, network, r) in enumerate(zip(atlas.labels, atlas.networks, measured.accuracy, strict=True), 1):
+            table.writerow([index, label, network, f"{r:.6g}" if np.isfinite(r) else "n/a"])
+    return Path(path)
 
 
 def _on_rows(table: Table, rows: int) -> tuple[np.ndarray, np.ndarray]:

@@ -18,15 +18,17 @@ import gradio as gr
 from extractors.errors import CineglassError, ModelError
 from extractors.transcript import Transcript
 from settings import Settings
-from ui import data, run, stimulus, trust, words
+from ui import export, link, run, stimulus, trust, words
 from ui.choosing import Choosing
+from ui.export import ExportTab
+from ui.exporting import Exporting
 from ui.line import Job, Line, in_plain_words
 from ui.model import Offer, why_not
 from ui.panel import Panel
-from ui.player import Player, failed, kept, working
+from ui.player import Player, empty, failed, kept, working
 from ui.run import RunSection
 from ui.sessions import Shelf, Visit
-from ui.shown import Shown, of_example, of_run, top_value
+from ui.shown import RUN_FILM, Shown, landing, of_example, of_run, top_value
 from ui.stimulus import StimulusSection
 from ui.words import WordsTab
 
@@ -62,7 +64,7 @@ class Parts:
     player: Player
     trust: Panel
     words: WordsTab
-    files: Panel
+    export: ExportTab
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ class Handlers:
         self.predict = predict
         # A long event ends with the visit it began with; what changed meanwhile is here
         self.newest: dict[str, Visit] = {}
+        self.exporting = Exporting(parts, settings=settings, shelf=shelf, keep=self._keep, newest=self.newest)
         self.looking_elsewhere: set[str] = set()  # jobs whose visitor opened an example meanwhile: the player stays with that
 
     def _keep(self, visit: Visit, request: gr.Request) -> dict[Any, Any]:
@@ -109,6 +112,30 @@ class Handlers:
         for visitor in list(self.newest)[:-MOST_VISITS]:
             del self.newest[visitor]
         return {self.parts.visit: visit}
+
+    # links --------------------------------------------------------------------------------------------------------------------------
+
+    def open_page(self, visit: Visit, request: gr.Request) -> dict[Any, Any]:
+        """A page was opened: with the result and the model that its address names, if there are such."""
+        asked = link.asked(request.query_params)
+        states = self.choosing.offer.states()
+        state = link.model_of(asked, states)
+        if state is not None:
+            self.choosing.take(state, request)
+        changes = self.choosing.look(visit, request)
+        if not (asked.example or asked.run) or asked.example == visit.example:
+            return changes
+        try:
+            shown = link.result_of(asked, shelf=self.shelf, settings=self.settings, states=states)
+        except CineglassError as error:
+            first = landing(self.settings)
+            return changes | {self.parts.player: {**first.payload, "notice": error.message} if first else empty(error.message)}
+        if shown.example:
+            return changes | self._open_example(visit, shown, request)
+        visit = visit.but(upload="", example="", run=asked.run, name=shown.title, n_trs=shown.n_trs, duration=shown.duration, shown=shown.transcript)
+        card = self.choosing.clip_card(visit, request, shown.clip)
+        kept_visit = self._keep(visit, request)
+        return changes | self._show(shown) | kept_visit | {self.parts.stimulus.clip: card} | self.choosing.button(visit, request, states)
 
     # stimulus -----------------------------------------------------------------------------------------------------------------------
 
@@ -125,7 +152,7 @@ class Handlers:
         if job is not None:
             self.looking_elsewhere.add(job.id)
         visit = visit.but(
-            upload="", example=shown.example, name=shown.title, n_trs=shown.n_trs, duration=shown.duration, shown=shown.transcript, **NO_WORDS
+            upload="", example=shown.example, run="", name=shown.title, n_trs=shown.n_trs, duration=shown.duration, shown=shown.transcript, **NO_WORDS
         )
         parts = self.parts
         changes = self._show(shown) | {
@@ -172,8 +199,7 @@ class Handlers:
         except Exception as error:
             error = in_plain_words(error)
             self.shelf.drop_upload(token)
-            runnable = bool(visit.upload or visit.example)
-            card = stimulus.clip_error(error.message, error.hint, still=visit.name if runnable else "")
+            card = stimulus.clip_error(error.message, error.hint, still=visit.name if visit.has_clip else "")
             yield {parts.stimulus.clip: card} | await asyncio.to_thread(self.choosing.button, visit, request)
             return
         finally:
@@ -185,8 +211,8 @@ class Handlers:
             return
         clip = job.result
         visit = self.newest.get(request.session_hash, visit)  # a run may have ended meanwhile
-        uploads, clips = (*visit.uploads, token), (*visit.clips, clip)
-        visit = visit.but(upload=token, example="", name=name, n_trs=clip.n_trs, duration=clip.duration, uploads=uploads, clips=clips, **NO_WORDS)
+        mine = {"uploads": (*visit.uploads, token), "clips": (*visit.clips, clip)}
+        visit = visit.but(upload=token, example="", run="", name=name, n_trs=clip.n_trs, duration=clip.duration, **mine, **NO_WORDS)
         kept_visit = self._keep(visit, request)
         card = await asyncio.to_thread(self.choosing.clip_card, visit, request)
         ready = {
@@ -239,10 +265,9 @@ class Handlers:
 
     def delete_now(self, visit: Visit, request: gr.Request) -> dict[Any, Any]:
         """Remove everything this visit brought here, and show the first example again."""
-        from ui.shown import landing
-
         self.runs.stop_visitor(request.session_hash)
         self.gate.stop_visitor(request.session_hash)
+        self.exporting.leave(request.session_hash)
         self.shelf.delete(visit)
         parts = self.parts
         fresh = Visit()
@@ -251,7 +276,7 @@ class Handlers:
         if shown is not None:
             changes = self._open_example(fresh, shown, request)
         changes[parts.run.run] = {**changes[parts.run.run], "visible": True}
-        changes |= {parts.stimulus.delete: gr.update(visible=False), parts.run.stop: gr.update(visible=False)}
+        changes |= {parts.export.made: {}, parts.stimulus.delete: gr.update(visible=False), parts.run.stop: gr.update(visible=False)}
         return changes | {parts.run.status: run.empty(), parts.stimulus.transcript_note: _line("Your clips and their results are deleted.")}
 
     # run ----------------------------------------------------------------------------------------------------------------------------
@@ -335,8 +360,10 @@ class Handlers:
 
             if visit.upload:
                 film, name = self.shelf.upload(visit.upload), visit.name
+            elif visit.run:
+                film, name = self.shelf.run(visit.run) / RUN_FILM, visit.name
             else:
-                film, name = of_example(visit.example, self.settings).film, visit.name
+                film, name = of_example(visit.example, self.settings).clip.path, visit.name
             given = visit.transcript if visit.given else None
             how = {"transcript": given, "recogniser": visit.recogniser or None, "model": state.id}
             stages = self.predict(film, **how, settings=self.settings, name=name)
@@ -402,6 +429,7 @@ class Handlers:
         self.runs.stop_visitor(request.session_hash)
         self.gate.stop_visitor(request.session_hash)
         self.choosing.leave(request.session_hash)
+        self.exporting.leave(request.session_hash)
         self.newest.pop(request.session_hash, None)
 
     # words --------------------------------------------------------------------------------------------------------------------------
@@ -450,7 +478,7 @@ class Handlers:
         return {
             parts.player: shown.payload,
             parts.top: top_value(shown),
-            parts.files: files_of(shown),
+            parts.export.kinds: export_of(shown),
             parts.trust: trust.trust_value(shown.card, shown.responses),
             parts.stimulus.gallery: gr.update(value=self._gallery(shown.example or None)),
             parts.words.table: words.table_value(shown.transcript),
@@ -462,9 +490,9 @@ class Handlers:
         return {**self.parts.stimulus.gallery.value, "chosen": chosen}
 
 
-def files_of(shown: Shown) -> dict[str, Any]:
-    """What the Data tab shows of a result."""
-    return data.files_value(shown.place, simulated=shown.simulated, film=shown.film_name, card=shown.card_file)
+def export_of(shown: Shown) -> dict[str, Any]:
+    """What the Export tab shows of a result."""
+    return export.export_value(shown.place, simulated=shown.simulated, n_trs=shown.n_trs, film=shown.film_name, card=shown.card_file)
 
 
 def _file_note(visit: Visit) -> dict[str, Any]:
@@ -496,7 +524,8 @@ def wire(demo: gr.Blocks, handlers: Handlers) -> None:
         parts.top,
         parts.player,
         parts.trust,
-        parts.files,
+        parts.export.kinds,
+        parts.export.made,
         section.gallery,
         section.clip,
         section.delete,
@@ -514,9 +543,8 @@ def wire(demo: gr.Blocks, handlers: Handlers) -> None:
         text.undo,
     ]
     planned = [running.picker, running.plan, running.run, running.why]
-    opened = demo.load(handlers.choosing.look, [parts.visit], scene, **now)
-    if handlers.choosing.plans_on_landing:
-        opened.then(handlers.choosing.plan_run, [parts.visit], planned, **long)
+    opened = demo.load(handlers.open_page, [parts.visit], scene, **now)
+    opened.then(handlers.choosing.plan_run, [parts.visit], planned, **long)  # the model may come with the link
     changes_clip = (
         section.gallery.pick(handlers.pick_example, [parts.visit], scene, **now),
         section.upload.dropped(handlers.receive_upload, [parts.visit], scene, **long),
@@ -537,4 +565,7 @@ def wire(demo: gr.Blocks, handlers: Handlers) -> None:
 
     text.table.edit(handlers.edit_words, [parts.visit], scene, **all_of_them)
     text.undo.click(handlers.undo_words, [parts.visit], scene, **now)
+    made = [parts.visit, parts.export.made]
+    making = parts.export.kinds.make(handlers.exporting.make, [parts.visit], made, **long)
+    parts.export.made.stop(handlers.exporting.stop, [parts.visit], made, cancels=[making], **now)
     demo.unload(handlers.leave)

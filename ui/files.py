@@ -1,7 +1,7 @@
 """What can be fetched by address: the page's own script, and the files of a result, each named; nothing else on this disk.
 
-A result is named by its random id, an example by its name. Files that are made from a result (subtitles, figures) are made when they are
-first asked for and kept beside it.
+A result is named by its random id, an example by its name. Files that are made from a result (subtitles) are made when they are
+first asked for and kept beside it; exports lie under random ids of their own.
 """
 
 from __future__ import annotations
@@ -33,13 +33,10 @@ MEDIA_TYPES = {
     ".vtt": "text/vtt; charset=utf-8",
     ".yaml": "application/yaml; charset=utf-8",
     ".npy": "application/octet-stream",
-    ".png": "image/png",
-    ".svg": "image/svg+xml",
 }
 FILMS = ("film.mp4", "clip.mp4")
 STORED = ("responses.npy", "responses.json", "spread.npy", "member_curves.npy", "networks.tsv", "transcript.tsv", "card.yaml", *FILMS)
 TRANSCRIPTS = ("transcript.srt", "transcript.vtt", "transcript.json")
-FIGURES = ("networks.png", "networks.svg")
 SAFE = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, max-age=0, must-revalidate"}
 
 
@@ -52,6 +49,15 @@ def routes(shelf: Shelf) -> list[Route | Mount]:
     async def of_example(request: Request) -> Response:
         return await _answer(lambda: example_folder(request.path_params["id"], shelf.settings), request.path_params["file"], shelf)
 
+    async def exported(request: Request) -> Response:
+        """An exported file, always to be saved: one of them is a page with scripts of its own."""
+        id, name = request.path_params["id"], request.path_params["file"]
+        try:
+            path = await run_in_threadpool(shelf.exported, id, name)
+        except CineglassError as error:
+            return PlainTextResponse(f"{error.message} {error.hint}", status_code=404, headers=SAFE)
+        return FileResponse(path, media_type="application/octet-stream", headers=SAFE, filename=name, content_disposition_type="attachment")
+
     started = secrets.token_hex(8)
 
     async def server(_: Request) -> Response:
@@ -62,6 +68,7 @@ def routes(shelf: Shelf) -> list[Route | Mount]:
         Route("/cineglass/server", server, methods=["GET"]),
         Route("/cineglass/runs/{id}/{file}", of_run, methods=["GET", "HEAD"]),
         Route("/cineglass/examples/{id}/{file}", of_example, methods=["GET", "HEAD"]),
+        Route("/cineglass/exports/{id}/{file}", exported, methods=["GET", "HEAD"]),
         Mount("/cineglass/assets/page", StaticFiles(directory=ASSETS / "page")),
     ]
 
@@ -104,7 +111,7 @@ def _file(find: Callable[[], Path], name: str, shelf: Shelf) -> Path:
         if not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
             raise FileNotFoundError(name)
         return path
-    if name not in (*TRANSCRIPTS, *FIGURES):
+    if name not in TRANSCRIPTS:
         raise FileNotFoundError(name)
     # An example's folder belongs to the project, or to whoever baked it, and is not written to
     home = folder if folder.is_relative_to(shelf.runs) else shelf.settings.cache_dir / "made" / sha256(str(folder).encode()).hexdigest()[:24]
@@ -115,22 +122,15 @@ def _file(find: Callable[[], Path], name: str, shelf: Shelf) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     work = home / f".{secrets.token_hex(4)}{made.suffix}"
     try:
-        _make(folder, name, work)
+        _make(folder, work)
         os.replace(work, made)
     finally:
         work.unlink(missing_ok=True)
     return made
 
 
-def _make(folder: Path, name: str, target: Path) -> None:
+def _make(folder: Path, target: Path) -> None:
     from experiments.results import load_result
+    from extractors.formats import write_transcript
 
-    result = load_result(folder)
-    if name in FIGURES:
-        from viz.export import write
-
-        write(result.responses, f"networks_{target.suffix[1:]}", target)
-    else:
-        from extractors.formats import write_transcript
-
-        write_transcript(result.transcript, target, target.suffix[1:])
+    write_transcript(load_result(folder).transcript, target, target.suffix[1:])

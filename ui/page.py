@@ -14,7 +14,7 @@ import gradio as gr
 from extractors.errors import CineglassError
 from settings import ASSETS, Settings, get_settings
 from ui import api, events, files
-from ui.data import data_tab
+from ui.export import export_tab
 from ui.line import Line
 from ui.model import Offer, find, picker_value, why_not
 from ui.panel import Panel
@@ -79,9 +79,9 @@ def build_demo(settings: Settings | None = None, *, predict: Callable[..., Itera
                     trust = trust_tab(trust_value(card, first.responses if first else None))
                 with gr.Tab("Edit the words"):
                     words = words_tab(first.transcript if first else None)
-                with gr.Tab("Data"):
-                    data = data_tab(events.files_of(first) if first else {})
-        parts = events.Parts(visit, top, stimulus, run, player, trust, words, data)
+                with gr.Tab("Export"):
+                    export = export_tab(events.export_of(first) if first else {})
+        parts = events.Parts(visit, top, stimulus, run, player, trust, words, export)
         events.wire(demo, events.Handlers(parts, settings=settings, shelf=shelf, runs=runs, predict=predict, offer=offer))
         api.add_endpoints(settings=settings, shelf=shelf, runs=runs, predict=predict, offer=offer)
     # A backstop only: what waits here for long are the two lines' generators, and those lines have bounds of their own

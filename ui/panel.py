@@ -11,6 +11,8 @@ from typing import Any, ClassVar
 import gradio as gr
 
 ASSETS_URL = "cineglass/assets/page"
+SCRIPTS = ("page.js", "export.js")
+HEAD = "".join(f'<script src="{ASSETS_URL}/{name}"></script>' for name in SCRIPTS)
 
 
 class Panel(gr.HTML):
@@ -33,7 +35,7 @@ class Panel(gr.HTML):
         kwargs.update(
             html_template="<div></div>",
             js_on_load=f"window.CineglassPage.mount('{kind}', {{element, props, watch, trigger, upload, events: [{events}]}});",
-            head=f'<script src="{ASSETS_URL}/page.js"></script>',
+            head=HEAD,
             apply_default_css=False,
         )
         super().__init__(value=value, **kwargs)

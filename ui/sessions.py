@@ -14,6 +14,7 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from stat import S_ISREG
+from typing import Any
 
 from extractors.clip import Clip
 from extractors.errors import CacheError
@@ -30,9 +31,11 @@ class Visit:
     Attributes
     ----------
     upload : str
-        Id of the upload that Run runs; "" when that is the example.
+        Id of the upload that Run runs; "" when that is another film.
     example : str
-        Id of the example that Run runs; "" when that is the upload.
+        Id of the example that Run runs; "" when that is another film.
+    run : str
+        Id of the result whose film Run runs, opened by a link; "" when that is another film. The result need not be this visitor's.
     name : str
         The visitor's file name (hostile text, for display only).
     n_trs, duration : int, float
@@ -47,12 +50,15 @@ class Visit:
         Name of the file that ``transcript`` came from; "" for edits.
     shown : Transcript or None
         Words of the result in the player, as it was made.
-    uploads, runs, clips : tuple
+    uploads, runs, clips, exports : tuple
         Everything this visit brought here, for *delete now*: ids, and the admitted clips.
+    made : tuple of dict
+        What was exported, newest first, as the page lists it.
     """
 
     upload: str = ""
     example: str = ""
+    run: str = ""
     name: str = ""
     n_trs: int = 0
     duration: float = 0.0
@@ -64,6 +70,13 @@ class Visit:
     uploads: tuple[str, ...] = ()
     runs: tuple[str, ...] = ()
     clips: tuple[Clip, ...] = ()
+    exports: tuple[str, ...] = ()
+    made: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def has_clip(self) -> bool:
+        """Whether there is a film for Run to run."""
+        return bool(self.upload or self.example or self.run)
 
     def but(self, **changes: object) -> Visit:
         """A copy with some fields changed."""
@@ -84,6 +97,7 @@ class Shelf:
         self.gradio = settings.cache_dir / "incoming"
         self.uploads = settings.cache_dir / "uploads"
         self.runs = settings.cache_dir / "runs"
+        self.exports = settings.cache_dir / "exports"
 
     def uploaded(self, path: str | Path) -> Path:
         """The file that Gradio says was uploaded. The path came through the browser: only files below our own incoming folder are taken."""
@@ -143,6 +157,20 @@ class Shelf:
             raise CacheError("gone", "This result is no longer kept here.", "Run the clip again, or open an example.")
         return self.runs / token
 
+    def new_export(self) -> tuple[str, Path]:
+        """A fresh id and the folder that exported files go to (not made yet)."""
+        token = secrets.token_hex(16)
+        return token, self.exports / token
+
+    def exported(self, token: str, name: str) -> Path:
+        """An exported file; raises CacheError ``gone`` when it has expired or was deleted."""
+        folder = self.exports / token
+        # a name is looked for among those that are there, never joined to a path
+        there = {path.name: path for path in folder.iterdir()} if TOKEN.fullmatch(token) and folder.is_dir() else {}
+        if name not in there or name.startswith(".") or not there[name].is_file():
+            raise CacheError("gone", "This file is no longer kept here.", "Export it again.")
+        return there[name]
+
     def drop_upload(self, token: str) -> None:
         """Remove an upload that is of no more use; Gradio's own copy, which others may be about to take, expires."""
         if TOKEN.fullmatch(token):
@@ -160,6 +188,9 @@ class Shelf:
         for token in visit.runs:
             if TOKEN.fullmatch(token):
                 shutil.rmtree(self.runs / token, ignore_errors=True)
+        for token in visit.exports:
+            if TOKEN.fullmatch(token):
+                shutil.rmtree(self.exports / token, ignore_errors=True)
         for clip in visit.clips:
             delete_clip(clip.sha256, settings=self.settings)
             for heard in (self.settings.cache_dir / "transcripts").glob(f"{clip.audio_key}-*.json"):
@@ -179,7 +210,7 @@ class Shelf:
         oldest_allowed = now - self.settings.keep_hours * 3600
         kept: list[tuple[float, int, Path]] = []
         gone = purge(settings=self.settings)
-        for root in (self.gradio, self.uploads, self.runs, self.settings.cache_dir / "transcripts"):
+        for root in (self.gradio, self.uploads, self.runs, self.exports, self.settings.cache_dir / "transcripts"):
             for entry in root.iterdir() if root.is_dir() else ():
                 try:
                     age, size = _age_and_size(entry)

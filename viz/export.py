@@ -53,6 +53,19 @@ def write(responses: Responses, kind: str, path: str | os.PathLike, *, more: Map
     return path
 
 
+def write_parcels_tsv(responses: Responses, path: str | os.PathLike, *, subject: int | None = None) -> Path:
+    """One line a TR, one column a parcel, named as in the atlas: z of one subject, or of the mean of all (``subject`` None)."""
+    from viz.look import values_of
+
+    path = Path(path)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, delimiter="\t", lineterminator="\n")
+        table.writerow(load_atlas().labels)
+        for row in values_of(responses, subject):
+            table.writerow([f"{value:.6g}" for value in row])
+    return path
+
+
 def _array(name: str) -> Callable[[Responses, Path], None]:
     def save(responses: Responses, path: Path) -> None:
         array = getattr(responses, name)

@@ -560,38 +560,6 @@
         return kind ? draw[kind](block) : null;
       }));
     },
-
-    // files of the result in the player
-    files(root) {
-      root.classList.add("cp-files");
-      return (value) => {
-        if (!value.groups || !value.groups.length) {
-          fill(root, [make("p", "cp-note", "No result yet. Run a clip or open an example.")]);
-          return;
-        }
-        const mark = value.mark ? make("p", "cp-simulated", value.mark) : null;
-        if (mark) mark.dataset.kind = value.simulated ? "simulated" : "published";
-        fill(root, [
-          mark,
-          ...value.groups.map((group) => {
-            const section = make("section");
-            const list = make("ul");
-            for (const file of group.files) {
-              const href = ownLink(file.href);
-              if (!href) continue;
-              const link = make("a", "", file.name);
-              link.href = href;
-              link.setAttribute("download", "");
-              const item = make("li");
-              item.append(link, make("span", "cp-note", file.note));
-              list.append(item);
-            }
-            section.append(make("h3", "", group.title), list);
-            return section;
-          }),
-        ]);
-      };
-    },
   };
 
   function table(value) {
@@ -715,8 +683,18 @@
     return box;
   }
 
+  const early = []; // parts that were mounted before their script had come
   window.CineglassPage = {
+    tools: { make, fill, problem, ownLink, onScreen },
+    add(kind, build) {
+      parts[kind] = build;
+      for (const tools of early.filter((waiting) => waiting.kind === kind)) this.mount(kind, tools);
+    },
     mount(kind, tools) {
+      if (!parts[kind]) {
+        early.push({ ...tools, kind });
+        return;
+      }
       const root = tools.element.firstElementChild || tools.element;
       const draw = parts[kind](root, tools);
       const update = () => draw(tools.props.value || {});

@@ -218,7 +218,7 @@ def test_twenty_finished_results_are_listed_in_their_place_and_each_brings_its_o
         page.wait_for_function(f"{STATE}.run === 'cineglass/examples/film-17'")
         assert page.locator(".cp-badge").inner_text() == "VIBE (published)"
         assert "ensemble" in page.locator("#cp-trust").inner_text()
-        page.get_by_role("tab", name="Data").click()
+        page.get_by_role("tab", name="Export").click()
         card = page.locator(".cp-files a", has_text="card.yaml").get_attribute("href")
         assert "0.3193" in page.request.get(f"{page.url.split('?')[0]}{card}").text()
         page.close()

@@ -101,9 +101,9 @@ def test_every_example_opens_with_its_result_and_its_files(visit):
         page.wait_for_function(f"{STATE}.run === 'cineglass/examples/{example.id}'")
         if example.opens_with:
             assert set(shown(page)["lines"]) == set(example.opens_with)
-    page.get_by_role("tab", name="Data").click()
+    page.get_by_role("tab", name="Export").click()
     hrefs = [link.get_attribute("href") for link in page.locator(".cp-files a").all()]
-    assert len(hrefs) >= 10
+    assert len(hrefs) >= 8
     for href in hrefs:
         answer = page.request.get(f"{page.url.split('?')[0]}{href}")
         assert answer.status == 200, href

@@ -87,7 +87,7 @@ def test_only_named_files_of_a_result_are_served(page):
     (folder / "private.txt").write_text("secret")
     assert httpx.get(f"{page[0]}/cineglass/runs/{'a' * 32}/responses.json").text == "{}"
     assert httpx.get(f"{page[0]}/cineglass/runs/{'a' * 32}/private.txt").status_code == 404
-    damaged = httpx.get(f"{page[0]}/cineglass/runs/{'a' * 32}/networks.png")
+    damaged = httpx.get(f"{page[0]}/cineglass/runs/{'a' * 32}/transcript.vtt")
     assert damaged.status_code == 404
     assert str(folder) not in damaged.text
 

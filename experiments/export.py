@@ -1,0 +1,477 @@
+"""Take it home: every file that can be made from a finished result, as one job for the page, the command line and the API.
+
+Each export lands with a JSON sidecar that says what it is and how to make it again. Long ones tell how far they are and can be stopped.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from experiments.predict import Result
+from extractors.errors import CacheError, CineglassError, SelectionError
+from extractors.in_thread import Tell, in_thread
+from extractors.stages import Stage, passing_on
+from viz.look import Look
+
+if TYPE_CHECKING:
+    from encoder.cards import Card
+
+STRIP_ROWS = (2, 8)
+"""Fewest and most TRs side by side in a strip."""
+
+NAME_MAX = 60
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of file.
+
+    Attributes
+    ----------
+    id : str
+    group, label, note : str
+        For people: where it stands, what it is called, what it holds.
+    endings : tuple of str
+        Of the files it makes, the sidecar left out; the whole ending ("_hemi-L.func.gii").
+    takes : frozenset of str
+        What it asks for beside subject and look: "tr" (one TR), "rows" (some TRs), "minus" (TRs to subtract), "film".
+    long : bool
+        Takes more than a few seconds.
+    """
+
+    id: str
+    group: str
+    label: str
+    note: str
+    endings: tuple[str, ...]
+    takes: frozenset[str] = frozenset()
+    long: bool = False
+
+
+def _kind(id: str, group: str, label: str, note: str, *endings: str, takes: str = "", long: bool = False) -> Kind:
+    return Kind(id, group, label, note, endings, frozenset(takes.split()), long)
+
+
+PICTURES, FILMS, VOLUMES, TABLES, WHOLE = "Pictures", "Films", "Brain images", "Tables", "Everything"
+
+KINDS: tuple[Kind, ...] = (
+    _kind("moment-png", PICTURES, "This moment, PNG", "glass brain, surface, curves and words at one TR; 300 dpi", ".png", takes="tr", long=True),
+    _kind("moment-svg", PICTURES, "This moment, SVG", "the same for a paper, text as text", ".svg", takes="tr", long=True),
+    _kind("strip-png", PICTURES, "Strip of TRs, PNG", "two to eight TRs side by side; 300 dpi", ".png", takes="rows", long=True),
+    _kind("strip-svg", PICTURES, "Strip of TRs, SVG", "the same for a paper", ".svg", takes="rows", long=True),
+    _kind("networks-png", PICTURES, "Network curves, PNG", "seven networks over the film", ".png"),
+    _kind("networks-svg", PICTURES, "Network curves, SVG", "the same for a paper", ".svg"),
+    _kind("networks-pdf", PICTURES, "Network curves, PDF", "the same for print", ".pdf"),
+    _kind("mp4", FILMS, "Film, MP4", "film, words, brains and curves together, with the sound", ".mp4", takes="rows film", long=True),
+    _kind("gif", FILMS, "Brains, GIF", "brains and curves, one picture a TR, each 1.49 s long", ".gif", takes="rows", long=True),
+    _kind("nifti-mean", VOLUMES, "Mean, NIfTI", "mean over the TRs, 2 mm, MNI152NLin6Asym", ".nii.gz", takes="rows"),
+    _kind("nifti-tr", VOLUMES, "This TR, NIfTI", "one TR, 2 mm, MNI152NLin6Asym", ".nii.gz", takes="tr"),
+    _kind("nifti-contrast", VOLUMES, "Contrast, NIfTI", "mean of some TRs minus the mean of others", ".nii.gz", takes="rows minus"),
+    _kind("nifti-4d", VOLUMES, "All TRs, 4D NIfTI", "one volume a TR: large", ".nii.gz", takes="rows", long=True),
+    _kind("gifti", VOLUMES, "Surface series, GIFTI", "fsaverage5, one file a hemisphere", "_hemi-L.func.gii", "_hemi-R.func.gii", long=True),
+    _kind("ptseries", VOLUMES, "Parcel series, CIFTI", "1000 parcels by TRs", ".ptseries.nii"),
+    _kind("pscalar", VOLUMES, "Parcel maps, CIFTI", "mean over the valid TRs, and this TR", ".pscalar.nii", takes="tr"),
+    _kind("npy", TABLES, "Parcels by TRs, NumPy", "float32 [TRs, 1000], z, of the subject shown", ".npy"),
+    _kind("tsv", TABLES, "Parcels by TRs, TSV", "one column a parcel, of the subject shown", ".tsv"),
+    _kind("bids", WHOLE, "BIDS derivatives, ZIP", "every subject, with atlas, methods text and citations", ".zip", long=True),
+    _kind("html", WHOLE, "Player, one HTML file", "this player with its film; opens without a server or a network", ".html", takes="film", long=True),
+)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What an export is to show.
+
+    Attributes
+    ----------
+    subject : int or None
+        None for the mean of all.
+    tr : int or None
+        Row of kinds that show one.
+    rows, minus : tuple of int or None
+        Rows of kinds that take several (None: the valid ones, or all where a series is written), and rows to subtract.
+    look : Look
+    """
+
+    subject: int | None = None
+    tr: int | None = None
+    rows: tuple[int, ...] | None = None
+    minus: tuple[int, ...] | None = None
+    look: Look = field(default_factory=Look)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written: the files themselves, then the sidecar."""
+
+    kind: Kind
+    files: tuple[Path, ...]
+    sidecar: Path
+
+
+def find_kind(id: str) -> Kind:
+    """A kind by its id; SelectionError for an unknown one."""
+    for kind in KINDS:
+        if kind.id == id:
+            return kind
+    known = ", ".join(kind.id for kind in KINDS)
+    raise SelectionError("unknown_kind", f"There is no export {id!r}. Allowed values are {known}.", "Choose one of them.")
+
+
+def parse_rows(text: str, n_trs: int) -> tuple[int, ...]:
+    """Rows written by a person: numbers and ranges with commas between them, both ends counted ("10-19, 25").
+
+    Raises
+    ------
+    SelectionError
+        For anything else, and for a row that the result does not have.
+    """
+    rows: list[int] = []
+    for part in text.replace("–", "-").split(","):
+        found = re.fullmatch(r"\s*(\d{1,6})\s*(?:-\s*(\d{1,6})\s*)?", part)
+        if found is None:
+            got = part.strip()[:40]
+            raise SelectionError("rows_unreadable", f"TRs are numbers and ranges such as 10-19, 25, but got {got!r} instead.", _of(n_trs))
+        first, last = int(found[1]), int(found[2] or found[1])
+        if last < first:
+            raise SelectionError("rows_unreadable", f"A range of TRs goes upwards, but got {first}-{last} instead.", f"Write {last}-{first}.")
+        if last >= n_trs:
+            raise SelectionError("row_outside", f"Allowed TRs are 0 to {n_trs - 1}, but got {last} instead.", _of(n_trs))
+        rows += range(first, last + 1)
+    if len(set(rows)) != len(rows):
+        raise SelectionError("rows_repeated", "A TR is named twice.", "Name each TR once.")
+    return tuple(rows)
+
+
+def _of(n_trs: int) -> str:
+    return f"This result has TRs 0 to {n_trs - 1}."
+
+
+def export(
+    result: Result, kind: str, folder: str | os.PathLike, *, asked: Asked | None = None, name: str | None = None, card: Card | None = None
+) -> Generator[Any, None, None]:
+    """Make one kind of file from a result, and its sidecar.
+
+    Parameters
+    ----------
+    result : experiments.predict.Result
+    kind : str
+        Id of one of :data:`KINDS`.
+    folder : path
+        Made when missing; files of the same name are replaced.
+    asked : Asked, optional
+        By default the mean of all subjects, the middle valid TR, the look of the page.
+    name : str, optional
+        Of the files, without ending; by default the clip's name made safe, and the kind.
+    card : Card, optional
+        Of the model, for the methods text.
+
+    Yields
+    ------
+    Stage
+        The last item is :class:`Exported`.
+
+    Raises
+    ------
+    SelectionError
+        For an unknown kind, subject or TR.
+    CacheError
+        When the files cannot be written; nothing half-written stays.
+    """
+    chosen = find_kind(kind)
+    asked = _checked(chosen, asked or Asked(), result)
+    folder = Path(folder)
+    stem = name or file_stem(result, chosen, asked)
+    work = folder / f".{secrets.token_hex(4)}.part"
+    try:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            work.mkdir()
+            made = yield from passing_on(_MAKERS[chosen.id](_Order(result, chosen, asked, work, stem, card)))
+            sidecar = _sidecar(result, chosen, asked, made)
+            done = [path.replace(folder / path.name) for path in (*made, sidecar)]
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    except OSError as error:
+        if isinstance(error, CineglassError):
+            raise
+        reason = (error.strerror or "it cannot be written").lower()
+        raise CacheError("export_unwritable", f"The file could not be written: {reason}.", "Choose another folder, or free some space.") from None
+    yield Exported(chosen, tuple(done[:-1]), done[-1])
+
+
+def file_stem(result: Result, kind: Kind, asked: Asked) -> str:
+    """Name of the files of an export, without ending: clip, subject, kind and TR."""
+    whole = kind.group == WHOLE
+    who = "" if whole else f"_{_who_in_files(result, asked.subject)}"
+    at = f"_tr-{asked.tr}" if "tr" in kind.takes and asked.tr is not None else ""
+    what = {"bids": "bids", "html": "player"}.get(kind.id, re.sub(r"-(png|svg|pdf)$", "", kind.id).replace("nifti-", ""))
+    return f"{safe_name(result.responses.clip_name)}{who}{at}_{what}"
+
+
+def safe_name(text: str) -> str:
+    """A clip's name as part of a file name: letters and digits of any language, hyphens, not long."""
+    stem = text.rsplit(".", 1)[0] if re.search(r"\.\w{2,4}$", text) else text
+    plain = re.sub(r"[\W_]+", "-", stem).strip("-").lower()
+    return plain[:NAME_MAX].strip("-") or "clip"
+
+
+def _who_in_files(result: Result, subject: int | None) -> str:
+    responses = result.responses
+    return "mean" if subject is None else responses.subject_files[responses.subjects.index(subject)]
+
+
+def _checked(kind: Kind, asked: Asked, result: Result) -> Asked:
+    """The order with what was left out filled in; SelectionError for what the result does not have."""
+    responses = result.responses
+    rows, valid = responses.n_trs, np.flatnonzero(responses.valid)
+    if asked.subject is not None:
+        responses.subject(asked.subject)
+    tr = asked.tr
+    if "tr" in kind.takes and tr is None:
+        tr = int(valid[len(valid) // 2]) if len(valid) else rows // 2
+    for row in (*(() if tr is None else (tr,)), *(asked.rows or ()), *(asked.minus or ())):
+        if not 0 <= row < rows:
+            raise SelectionError("row_outside", f"Allowed TRs are 0 to {rows - 1}, but got {row} instead.", _of(rows))
+    picked = asked.rows
+    if kind.id.startswith("strip"):
+        picked = picked or _spread(valid if len(valid) >= STRIP_ROWS[0] else np.arange(rows))
+        fewest, most = STRIP_ROWS
+        if not fewest <= len(picked) <= most:
+            hint = "Name some, for example 10, 14, 18."
+            raise SelectionError("strip_rows", f"A strip takes {fewest} to {most} TRs, but got {len(picked)} instead.", hint)
+    if "minus" in kind.takes and (not picked or not asked.minus):
+        hint = "Name the TRs to take and the TRs to subtract, for example 20-29 and 5-14."
+        raise SelectionError("contrast_rows", "A contrast needs two sets of TRs.", hint)
+    return Asked(asked.subject, tr if "tr" in kind.takes else None, picked if "rows" in kind.takes else None, asked.minus, asked.look)
+
+
+def _spread(rows: np.ndarray) -> tuple[int, ...]:
+    """Up to six rows, evenly over the film."""
+    return tuple(int(rows[round(place)]) for place in np.linspace(0, len(rows) - 1, min(6, len(rows))))
+
+
+@dataclass(frozen=True, eq=False)
+class _Order:
+    """Everything a maker needs; it writes into ``folder``, and what it returns is moved to its place."""
+
+    result: Result
+    kind: Kind
+    asked: Asked
+    folder: Path
+    stem: str
+    card: Card | None
+
+    def path(self, ending: str | None = None) -> Path:
+        return self.folder / f"{self.stem}{ending or self.kind.endings[0]}"
+
+    @property
+    def film(self) -> Path | None:
+        """The canonical film, where it is still there."""
+        return self.result.clip.path if self.result.clip.path.is_file() else None
+
+
+Maker = Callable[[_Order], Generator[Stage, None, tuple[Path, ...]]]
+
+
+def _plain(said: str, write: Callable[[_Order], Any]) -> Maker:
+    """A maker of one file that is written in one go."""
+
+    def make(order: _Order) -> Generator[Stage, None, tuple[Path, ...]]:
+        def work(tell: Tell) -> tuple[Path, ...]:
+            write(order)
+            tell(1)
+            return (order.path(),)
+
+        return (yield from in_thread("export", 1, said, work))
+
+    return make
+
+
+def _moment(order: _Order) -> None:
+    from viz.figures import moment_figure
+
+    from viz.export import save_figure
+
+    asked = order.asked
+    figure = moment_figure(order.result.responses, asked.tr, subject=asked.subject, look=asked.look, transcript=order.result.transcript)
+    save_figure(figure, order.path(), order.path().suffix[1:])
+
+
+def _strip(order: _Order) -> None:
+    from viz.figures import strip_figure
+
+    from viz.export import save_figure
+
+    asked = order.asked
+    figure = strip_figure(order.result.responses, asked.rows, subject=asked.subject, look=asked.look)
+    save_figure(figure, order.path(), order.path().suffix[1:])
+
+
+def _networks(order: _Order) -> None:
+    from viz.export import write
+
+    responses = order.result.responses
+    chosen = responses if order.asked.subject is None else responses.select((order.asked.subject,))
+    write(chosen, f"networks_{order.path().suffix[1:]}", order.path())
+
+
+def _nifti(order: _Order) -> None:
+    from viz.volumes import write_nifti
+
+    asked = order.asked
+    rows = None if asked.tr is not None else asked.rows or "valid"
+    write_nifti(order.result.responses, order.path(), subject=asked.subject, tr=asked.tr, rows=rows, minus=asked.minus)
+
+
+def _npy(order: _Order) -> None:
+    from viz.look import values_of
+
+    with order.path().open("wb") as file:
+        np.save(file, np.ascontiguousarray(values_of(order.result.responses, order.asked.subject), np.float32), allow_pickle=False)
+
+
+def _tsv(order: _Order) -> None:
+    from viz.export import write_parcels_tsv
+
+    write_parcels_tsv(order.result.responses, order.path(), subject=order.asked.subject)
+
+
+def _film(order: _Order) -> Generator[Stage, None, tuple[Path, ...]]:
+    from viz.film import film_stages
+
+    asked, path = order.asked, order.path()
+    film = order.film if "film" in order.kind.takes else None
+    transcript = order.result.transcript if film else None
+    how = {"subject": asked.subject, "look": asked.look, "rows": asked.rows}
+    yield from passing_on(film_stages(order.result.responses, path, film=film, transcript=transcript, **how))
+    return (path,)
+
+
+def _nifti_series(order: _Order) -> Generator[Stage, None, tuple[Path, ...]]:
+    from viz.volumes import nifti_stages
+
+    asked, path = order.asked, order.path()
+    yield from passing_on(nifti_stages(order.result.responses, path, subject=asked.subject, rows=asked.rows, mean=False))
+    return (path,)
+
+
+def _gifti(order: _Order) -> Generator[Stage, None, tuple[Path, ...]]:
+    from viz.surfaces import gifti_stages
+
+    return tuple((yield from passing_on(gifti_stages(order.result.responses, order.folder / order.stem, subject=order.asked.subject))))
+
+
+def _ptseries(order: _Order) -> None:
+    from viz.cifti import write_ptseries
+
+    write_ptseries(order.result.responses, order.path(), subject=order.asked.subject)
+
+
+def _pscalar(order: _Order) -> None:
+    from viz.cifti import write_pscalar
+    from viz.look import values_of
+
+    responses, asked = order.result.responses, order.asked
+    values = values_of(responses, asked.subject)
+    maps = {f"TR {asked.tr}": values[asked.tr]}
+    if responses.valid.any():
+        maps["mean of the valid TRs"] = values[responses.valid].mean(0)
+    write_pscalar(maps, order.path())
+
+
+def _bids(order: _Order) -> Generator[Stage, None, tuple[Path, ...]]:
+    from viz.bids import write_bids
+
+    result, path = order.result, order.path()
+    yield from passing_on(write_bids(result.responses, result.transcript, path, title=result.responses.clip_name, card=order.card))
+    return (path,)
+
+
+def _html(order: _Order) -> Generator[Stage, None, tuple[Path, ...]]:
+    from viz.player_page import write_html
+
+    result, path = order.result, order.path()
+    how = {"film": order.film, "title": result.responses.clip_name, "caption": None, "look": order.asked.look}
+    yield from passing_on(write_html(result.responses, result.transcript, path, **how))
+    return (path,)
+
+
+_MAKERS: Mapping[str, Maker] = {
+    "moment-png": _plain("Drawing this moment", _moment),
+    "moment-svg": _plain("Drawing this moment", _moment),
+    "strip-png": _plain("Drawing the strip", _strip),
+    "strip-svg": _plain("Drawing the strip", _strip),
+    "networks-png": _plain("Drawing the curves", _networks),
+    "networks-svg": _plain("Drawing the curves", _networks),
+    "networks-pdf": _plain("Drawing the curves", _networks),
+    "mp4": _film,
+    "gif": _film,
+    "nifti-mean": _plain("Writing the volume", _nifti),
+    "nifti-tr": _plain("Writing the volume", _nifti),
+    "nifti-contrast": _plain("Writing the volume", _nifti),
+    "nifti-4d": _nifti_series,
+    "gifti": _gifti,
+    "ptseries": _plain("Writing the series", _ptseries),
+    "pscalar": _plain("Writing the maps", _pscalar),
+    "npy": _plain("Writing the table", _npy),
+    "tsv": _plain("Writing the table", _tsv),
+    "bids": _bids,
+    "html": _html,
+}
+
+
+def _sidecar(result: Result, kind: Kind, asked: Asked, made: tuple[Path, ...]) -> Path:
+    from viz.sidecar import facts, write_sidecar
+
+    order = {
+        "kind": kind.id,
+        "what": f"{kind.label}: {kind.note}",
+        "files": [path.name for path in made],
+        "subject": asked.subject,
+        "tr": asked.tr,
+        "rows": None if asked.rows is None else list(asked.rows),
+        "minus": None if asked.minus is None else list(asked.minus),
+        "command": command(kind, asked),
+    }
+    return write_sidecar(made[0], facts(result.responses, transcript=result.transcript, look=asked.look, made=order))
+
+
+def command(kind: Kind, asked: Asked) -> str:
+    """The command that makes the file again from the result's folder."""
+    look, words = asked.look, ["python", "cli.py", "export", "RESULT", kind.id]
+    options = {
+        "--subject": asked.subject,
+        "--tr": asked.tr,
+        "--rows": None if asked.rows is None else rows_in_words(asked.rows),
+        "--minus": None if asked.minus is None else rows_in_words(asked.minus),
+        "--vmax": look.vmax,
+        "--threshold": look.threshold or None,
+        "--cmap": look.cmap,
+        "--lag": look.lag or None,
+        "--views": look.views,
+    }
+    for name, value in options.items():
+        if value is not None:
+            words += [name, f"{value:g}" if isinstance(value, float) else str(value)]
+    return " ".join([*words, *(["--dark"] if look.dark else [])])
+
+
+def rows_in_words(rows: tuple[int, ...]) -> str:
+    """Rows as :func:`parse_rows` reads them: "10-19,25"."""
+    parts: list[list[int]] = []
+    for row in rows:
+        if parts and row == parts[-1][1] + 1:
+            parts[-1][1] = row
+        else:
+            parts.append([row, row])
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in parts)
