@@ -1,17 +1,27 @@
-"""What the player is given: one JSON-able value with every subject's parcels as int8."""
+"""What the player is given: one JSON-able value with every subject's parcels as int8, and the curves made of them as int16.
+
+Parcels travel in chunks of rows. The first lies in the value; the others may have an address each, so that a long clip is on the screen before
+all of it has come.
+"""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from encoder.atlas import N_PARCELS
+from encoder.curves import curve_ids, curve_means
 from extractors.transcript import Transcript
 
-VERSION = 1
+VERSION = 2
+CHUNK_TRS = 200
+"""Rows of a chunk: about five minutes of film."""
+KINDS = ("measured", "condition")
+"""What a second series can be."""
 RANGE_PERCENTILE = 98.0
 RANGE_FLOOR = 0.5
 """Smallest colour range in z when the model card names none: a flat prediction then looks flat."""
@@ -30,6 +40,10 @@ def pack(
     run_id: str = "",
     badge: str | None = None,
     has_sound: bool | None = None,
+    chunk_trs: int = CHUNK_TRS,
+    chunk_url: Callable[[int], str] | None = None,
+    second: dict[str, Any] | None = None,
+    layers: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
     """Pack a result for the player.
 
@@ -53,23 +67,32 @@ def pack(
         What made this; default the badge of the responses, else the model's title.
     has_sound : bool, optional
         Default: whether the audio stream was present.
+    chunk_trs : int
+        Rows of a chunk of parcels.
+    chunk_url : callable, optional
+        Address of chunk 1, 2, ... on the page's own server, where :func:`chunk_bytes` answers; default all of them travel in the value.
+    second : dict, optional
+        Another series on the same rows, from :func:`pack_second`. The colour range then covers both.
+    layers : sequence of dict
+        Further maps of the parcels, from :func:`pack_layer`.
 
     Returns
     -------
     dict
-        See the module's tests for the shape. About 1.34 kB for each TR and subject, and 4 % more with members.
+        See the module's tests for the shape. About 1.45 kB for each TR and subject, and 4 % more with members.
 
     Raises
     ------
     ValueError
-        For values that are not [n_subjects, n_trs, n_parcels] or not finite, or an unknown media kind.
+        For values that are not [n_subjects, n_trs, 1000] or not finite, an unknown media kind, or a second series of other rows.
     """
     if media_kind not in ("video", "audio", "none"):
         raise ValueError(f'Allowed values of media_kind are "video", "audio" and "none", but got {media_kind!r} instead.')
     values = np.asarray(responses.values, np.float32)
     if values.ndim != 3 or values.shape[0] != len(responses.subjects):
         raise ValueError(f"Responses must be [{len(responses.subjects)} subjects, TRs, parcels], but have shape {values.shape}.")
-    codes, scale = to_int8(values)
+    if second is not None and len(second["valid"]) != values.shape[1]:
+        raise ValueError(f"The second series must have {values.shape[1]} rows, as the first has, but has {len(second['valid'])} instead.")
     valid = np.asarray(responses.valid, bool)
     present = {stream: bool(responses.present.get(stream, False)) for stream in ("audio", "text", "video")}
     sound = present["audio"] if has_sound is None else has_sound
@@ -86,12 +109,15 @@ def pack(
         "n_trs": int(values.shape[1]),
         "duration": float(responses.duration),
         "media": {"url": None if media_url is None else str(media_url), "kind": media_kind, "has_sound": bool(sound)},
-        "subjects": [{"id": _subject_id(label), "label": label} for label in responses.subject_labels],
+        "subjects": [{"id": subject_id(label), "label": label} for label in responses.subject_labels],
         "subject_count": int(values.shape[0]),
-        "parcels": {"data": base64.b64encode(codes.tobytes()).decode("ascii"), "scale": scale},
-        "valid": "".join("01"[int(row)] for row in valid),
+        "parcels": pack_parcels(values, chunk_trs=chunk_trs, chunk_url=chunk_url),
+        "curves": pack_curves(values),
+        "valid": _marks(valid),
         "spread": spread_of(responses),
-        "range": display_range(values, valid, floor=range_floor),
+        "second": second,
+        "layers": list(layers),
+        "range": max(display_range(values, valid, floor=range_floor), second["range"] if second else 0.0),
         "range_floor": float(range_floor),
         "unit": "z",
         "words": words,
@@ -100,6 +126,185 @@ def pack(
         "opens_with": list(opens_with),
         "warnings": [str(warning) for warning in responses.warnings],
     }
+
+
+def pack_second(
+    values: np.ndarray,
+    valid: np.ndarray,
+    ids: Sequence[str],
+    label: str,
+    kind: str,
+    note: str = "",
+    *,
+    labels: Sequence[str] | None = None,
+    id: str = "second",
+    chunk_trs: int = CHUNK_TRS,
+    chunk_url: Callable[[int], str] | None = None,
+) -> dict[str, Any]:
+    """Pack a series that stands beside the first on the same rows: measured responses, or those of another condition.
+
+    Parameters
+    ----------
+    values : float32 [n_subjects, n_trs, 1000]
+        z. A value that is not finite means that there is none.
+    valid : bool [n_trs]
+        Rows that count.
+    ids : sequence of str
+        For each subject here, the player's id of the predicted subject that it stands beside ("sim1", "subject2").
+    label, note : str
+        The series' name and what it is, shown as text.
+    kind : {"measured", "condition"}
+    labels : sequence of str, optional
+        The subjects' own names; default their ids.
+    id : str
+        Name of the series among several.
+    chunk_trs, chunk_url
+        As in :func:`pack`.
+
+    Returns
+    -------
+    dict
+        For ``pack(second=...)``.
+
+    Raises
+    ------
+    ValueError
+        For an unknown kind, or shapes that do not fit each other.
+    """
+    if kind not in KINDS:
+        raise ValueError(f'Allowed values of kind are "measured" and "condition", but got {kind!r} instead.')
+    values = np.asarray(values, np.float32)
+    valid = np.asarray(valid, bool)
+    shape = (len(ids), len(valid), N_PARCELS)
+    if values.shape != shape:
+        raise ValueError(f"A second series must have shape {shape} (subjects, TRs, parcels), but got {values.shape} instead.")
+    return {
+        "id": id,
+        "label": label,
+        "kind": kind,
+        "note": note,
+        "subjects": [{"id": subject, "label": name} for subject, name in zip(ids, labels or ids, strict=True)],
+        "parcels": pack_parcels(values, chunk_trs=chunk_trs, chunk_url=chunk_url, gaps=True),
+        "curves": pack_curves(values, gaps=True),
+        "valid": _marks(valid),
+        "range": display_range(values, valid, floor=0.0),
+    }
+
+
+def pack_layer(
+    values: np.ndarray,
+    *,
+    id: str,
+    label: str,
+    unit: str,
+    subject: str | None = None,
+    signed: bool = False,
+    range: float | None = None,
+    note: str = "",
+) -> dict[str, Any]:
+    """Pack a map of the parcels that does not change with time: the accuracy of each, a noise ceiling, a contrast.
+
+    Parameters
+    ----------
+    values : float [1000]
+        A value that is not finite is unknown, and is drawn as such.
+    id, label, unit, note : str
+        Shown as text, the id apart.
+    subject : str, optional
+        The player's id of the subject it belongs to; None for all of them.
+    signed : bool
+        Whether zero stands in the middle of the colours.
+    range : float, optional
+        Largest value of the colours; default the largest one here.
+
+    Returns
+    -------
+    dict
+        For ``pack(layers=[...])``.
+
+    Raises
+    ------
+    ValueError
+        When ``values`` are not 1000.
+    """
+    values = np.asarray(values, np.float32)
+    if values.shape != (N_PARCELS,):
+        raise ValueError(f"A layer must have shape ({N_PARCELS},), but got {values.shape} instead.")
+    codes, scale = to_int8(values, gaps=True)
+    known = np.abs(values[np.isfinite(values)])
+    largest = float(known.max()) if known.size else 0.0
+    return {
+        "id": id,
+        "label": label,
+        "subject": subject,
+        "unit": unit,
+        "signed": bool(signed),
+        "range": float(range or largest or 1.0),
+        "scale": scale,
+        "data": _text(codes),
+        "note": note,
+    }
+
+
+def pack_parcels(
+    values: np.ndarray, *, chunk_trs: int = CHUNK_TRS, chunk_url: Callable[[int], str] | None = None, gaps: bool = False
+) -> dict[str, Any]:
+    """Parcels of a series in chunks: the first in the value, the others too or by address.
+
+    Parameters
+    ----------
+    values : float32 [n_subjects, n_trs, 1000]
+    chunk_trs, chunk_url
+        As in :func:`pack`.
+    gaps : bool
+        Whether values that are not finite are allowed; they become -128.
+
+    Returns
+    -------
+    dict
+        ``scale``, ``rows`` of a chunk, and ``chunks``: each ``data`` (int8 [n_subjects, rows, 1000]) or ``url``.
+    """
+    codes, scale = to_int8(values, gaps=gaps)
+    starts = range(0, max(1, codes.shape[1]), chunk_trs)
+    chunks = [
+        {"data": _text(codes[:, start : start + chunk_trs])} if number == 0 or chunk_url is None else {"url": chunk_url(number)}
+        for number, start in enumerate(starts)
+    ]
+    return {"scale": scale, "rows": chunk_trs, "chunks": chunks}
+
+
+def chunk_bytes(values: np.ndarray, number: int, *, chunk_trs: int = CHUNK_TRS, gaps: bool = False) -> bytes:
+    """What the address of a chunk answers: int8 [n_subjects, rows, 1000] in the scale of :func:`pack_parcels`.
+
+    Raises
+    ------
+    IndexError
+        When there is no chunk of this number.
+    """
+    if not 0 <= number * chunk_trs < values.shape[1]:
+        raise IndexError(f"There is no chunk {number}.")
+    codes, _ = to_int8(values, gaps=gaps)
+    return codes[:, number * chunk_trs : (number + 1) * chunk_trs].tobytes()
+
+
+def pack_curves(values: np.ndarray, *, gaps: bool = False) -> dict[str, Any]:
+    """Means over the parcels of every curve (:mod:`encoder.curves`), for each subject and for their mean.
+
+    Returns
+    -------
+    dict
+        ``ids`` of the curves, ``data`` int16 (little-endian) [curves, n_subjects + 1, n_trs] with one ``scale``; the last row of a curve is that
+        of the mean of the subjects. With ``gaps``, -32768 where a parcel of the curve has no value.
+    """
+    values = np.concatenate([values, values.mean(0, keepdims=True)])
+    missing = ~np.isfinite(values)
+    if gaps and missing.any():
+        means = curve_means(np.where(missing, np.float32(0), values))
+        means[curve_means(missing.astype(np.float32)) > 0] = np.nan
+    else:
+        means = curve_means(values)
+    codes, scale = _codes(means.transpose(2, 0, 1), np.int16, gaps)
+    return {"ids": list(curve_ids()), "scale": scale, "data": _text(codes.astype("<i2"))}
 
 
 def spread_of(responses: Any) -> dict[str, Any] | None:
@@ -115,21 +320,18 @@ def spread_of(responses: Any) -> dict[str, Any] | None:
     if curves is None:
         return None
     codes, scale = to_int8(np.stack(list(curves.values())))
-    return {
-        "members": len(responses.members),
-        "ids": list(curves),
-        "data": base64.b64encode(codes.tobytes()).decode("ascii"),
-        "scale": scale,
-    }
+    return {"members": len(responses.members), "ids": list(curves), "data": _text(codes), "scale": scale}
 
 
-def to_int8(values: np.ndarray) -> tuple[np.ndarray, float]:
+def to_int8(values: np.ndarray, *, gaps: bool = False) -> tuple[np.ndarray, float]:
     """Quantise to int8 with one scale: ``codes * scale`` is within half a scale of ``values``.
 
     Parameters
     ----------
     values : numpy.ndarray
-        Finite, any shape.
+        Any shape.
+    gaps : bool
+        Whether values that are not finite are allowed; they become -128.
 
     Returns
     -------
@@ -140,14 +342,24 @@ def to_int8(values: np.ndarray) -> tuple[np.ndarray, float]:
     Raises
     ------
     ValueError
-        When a value is not finite.
+        When a value is not finite, without ``gaps``.
     """
+    return _codes(values, np.int8, gaps)
+
+
+def _codes(values: np.ndarray, dtype: type[np.signedinteger], gaps: bool) -> tuple[np.ndarray, float]:
     values = np.asarray(values, np.float32)
-    if not np.isfinite(values).all():
-        raise ValueError(f"Responses must be finite, but {int((~np.isfinite(values)).sum())} values are not.")
-    largest = float(np.abs(values).max()) if values.size else 0.0
-    scale = largest / 127 if largest > 0 else 1.0
-    return np.clip(np.rint(values / scale), -127, 127).astype(np.int8), scale
+    most, gap = np.iinfo(dtype).max, np.iinfo(dtype).min
+    finite = np.isfinite(values)
+    known = finite.all()
+    if not known and not gaps:
+        raise ValueError(f"Responses must be finite, but {int((~finite).sum())} values are not.")
+    largest = float(np.abs(values).max(where=finite, initial=0.0))
+    scale = largest / most if largest > 0 else 1.0
+    codes = np.clip(np.rint((values if known else np.where(finite, values, 0)) / scale), -most, most).astype(dtype)
+    if not known:
+        codes[~finite] = gap
+    return codes, scale
 
 
 def display_range(values: np.ndarray, valid: np.ndarray, *, floor: float = RANGE_FLOOR) -> float:
@@ -156,7 +368,8 @@ def display_range(values: np.ndarray, valid: np.ndarray, *, floor: float = RANGE
     Without a valid row (a very short clip) all rows count.
     """
     rows = values[:, valid] if valid.any() else values
-    wide = float(np.percentile(np.abs(rows), RANGE_PERCENTILE)) if rows.size else 0.0
+    sizes = np.abs(rows[np.isfinite(rows)])
+    wide = float(np.percentile(sizes, RANGE_PERCENTILE)) if sizes.size else 0.0
     return max(float(f"{wide:.2g}"), float(floor))
 
 
@@ -173,5 +386,14 @@ def transcript_note(transcript: Transcript | None) -> str:
     return f"{timing}{' Edited by hand.' if transcript.edited else ''}".strip()
 
 
-def _subject_id(label: str) -> str:
+def subject_id(label: str) -> str:
+    """The player's id of a subject: "Sim 1" becomes "sim1"."""
     return "".join(character for character in label.lower() if character.isalnum())
+
+
+def _marks(valid: np.ndarray) -> str:
+    return "".join("01"[int(row)] for row in valid)
+
+
+def _text(codes: np.ndarray) -> str:
+    return base64.b64encode(codes.tobytes()).decode("ascii")

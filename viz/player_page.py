@@ -12,7 +12,7 @@ from hashlib import sha256
 from settings import ASSETS
 
 FOLDER = ASSETS / "player"
-SCRIPTS = ("data.js", "colour.js", "clock.js", "brain.js", "curves.js", "panels.js", "view.js", "player.js")
+SCRIPTS = ("series.js", "data.js", "colour.js", "clock.js", "brain.js", "curves.js", "panels.js", "view.js", "player.js")
 """In the order in which they build on each other; together they are one function."""
 
 SURFACE = FOLDER / "surface.bin"

@@ -1,4 +1,4 @@
-// A value from Python becomes numbers: rows of parcels, curves of networks and groups, lines of words.
+// A value from Python becomes a result: its series, further maps of the parcels, lines of words.
 
 const PARCELS = ATLAS.labels.length;
 const MEAN = "mean";
@@ -38,29 +38,39 @@ function splitId(id) {
   return found ? [found[1], found[2]] : [id, ""];
 }
 
-function decodeInt8(text) {
-  const bytes = atob(text);
-  const codes = new Int8Array(bytes.length);
-  for (let i = 0; i < bytes.length; i += 1) codes[i] = bytes.charCodeAt(i);
-  return codes;
-}
-
-/** One finished result: int8 parcels of every subject, averaged here and nowhere else. */
-class Result {
+/** One finished result: the predicted series, with what stands beside it. */
+class Result extends Series {
   constructor(value) {
+    super(value, value.n_trs, value.tr);
     this.value = value;
-    this.tr = value.tr;
-    this.rows = value.n_trs;
     this.duration = Math.max(value.duration || 0, value.n_trs * value.tr);
-    this.subjects = value.subjects;
-    this.codes = decodeInt8(value.parcels.data);
-    this.scale = value.parcels.scale;
-    if (this.codes.length !== this.subjects.length * this.rows * PARCELS) throw new Error("The result and its labels differ in size.");
-    this.valid = Array.from(value.valid, (mark) => mark === "1");
     this.words = value.words.map(([text, onset, duration]) => ({ text, onset, end: onset + duration }));
     this.lines = linesOf(this.words);
-    this.curves = new Map();
     this.spread = value.spread ? spreadOf(value.spread, this.subjects.length + 1, this.rows) : null;
+    this.second = value.second ? new SecondSeries(value.second, this) : null;
+    this.layers = (value.layers || []).map(layerOf);
+    this.onChunk = () => {}; // called when rows of either series have arrived, or could not be had
+    for (const { chunks } of this.everySeries) chunks.onChange = () => this.onChunk();
+  }
+
+  get everySeries() {
+    return this.second ? [this, this.second] : [this];
+  }
+
+  /** Where the playhead is, as a row: fetches what is missing, from there outwards. To be called once at the start, and as it moves. */
+  near(row) {
+    const inside = Math.min(Math.max(row, 0), this.rows - 1);
+    for (const { chunks } of this.everySeries) chunks.near(inside);
+  }
+
+  /** Words about a row that is not here yet, or could not be loaded; "" when it is here. */
+  partNote(row) {
+    return row < 0 ? "" : this.chunks.note(row);
+  }
+
+  /** Stop fetching: another result is shown. */
+  close() {
+    for (const { chunks } of this.everySeries) chunks.close();
   }
 
   /** Choices of subject: each, and their mean when there are several. */
@@ -69,47 +79,9 @@ class Result {
     return each.length > 1 ? [...each, { id: MEAN, label: "Mean", index: -1 }] : each;
   }
 
-  members(id) {
-    if (id === MEAN) return this.subjects.map((_, index) => index);
-    return [Math.max(0, this.subjects.findIndex((subject) => subject.id === id))];
-  }
-
-  /** Row that holds BOLD time `time`, or -1 where there is no prediction. */
-  rowAt(time) {
-    const row = Math.floor(time / this.tr + 1e-6);
-    return row >= 0 && row < this.rows ? row : -1;
-  }
-
-  /** z of all parcels in one row, written into `out` [1000]. */
-  fill(id, row, out) {
-    const members = this.members(id);
-    const unit = this.scale / members.length;
-    out.fill(0);
-    for (const member of members) {
-      const start = (member * this.rows + row) * PARCELS;
-      for (let parcel = 0; parcel < PARCELS; parcel += 1) out[parcel] += this.codes[start + parcel] * unit;
-    }
-    return out;
-  }
-
-  /** Mean z over the parcels of a curve, one value per row. */
-  curve(id, curve, side) {
-    const key = `${id}|${curve.id}|${side}`;
-    if (!this.curves.has(key)) {
-      const parcels = parcelsOf(curve, side);
-      const members = this.members(id);
-      const mean = new Float32Array(this.rows);
-      for (const member of members) {
-        for (let row = 0; row < this.rows; row += 1) {
-          const start = (member * this.rows + row) * PARCELS;
-          let sum = 0;
-          for (let i = 0; i < parcels.length; i += 1) sum += this.codes[start + parcels[i]];
-          mean[row] += (sum * this.scale) / (parcels.length * members.length);
-        }
-      }
-      this.curves.set(key, mean);
-    }
-    return this.curves.get(key);
+  /** Layers that can be drawn for a subject: its own, and those of all. */
+  layersOf(id) {
+    return this.layers.filter(({ subject }) => subject === null || subject === id);
   }
 
   /** Standard deviation between the members of an ensemble, one value per row; null for a single model. */
@@ -120,7 +92,7 @@ class Result {
     return this.spread.has(key) ? this.spread.get(key)[place] : null;
   }
 
-  /** Largest |z| of any curve of any subject over the valid rows, so that switching subjects keeps the axis. */
+  /** Largest |z| of any curve of any subject over the rows, so that switching subjects keeps the axis. */
   get curveRange() {
     if (this.largest === undefined) {
       this.largest = 0;
@@ -134,6 +106,35 @@ class Result {
     }
     return Math.max(this.largest * 1.08, this.value.range_floor || 0.1);
   }
+}
+
+/** Measured responses, or those of another condition, on the rows of the first series. */
+class SecondSeries extends Series {
+  constructor(value, first) {
+    super(value, first.rows, first.tr);
+    Object.assign(this, { first, id: value.id, label: value.label, kind: value.kind, note: value.note || "" });
+  }
+
+  /** The mean of other people than the first series' would not be comparable: there is none then. */
+  members(id) {
+    if (id === MEAN && !this.first.subjects.every((subject) => this.subjects.some((own) => own.id === subject.id))) return [];
+    return super.members(id);
+  }
+
+  /** Second minus first, row by row; null where there is no second. `curve` may be a parcel's number. */
+  residual(id, curve, side) {
+    const parcel = typeof curve === "number";
+    const second = parcel ? this.parcelCurve(id, curve) : this.curve(id, curve, side);
+    const first = parcel ? this.first.parcelCurve(id, curve) : this.first.curve(id, curve, side);
+    return second && first ? second.map((value, row) => value - first[row]) : null;
+  }
+}
+
+/** A map of the parcels that does not change with time; NaN where it is unknown. */
+function layerOf(layer) {
+  const codes = decodeInt8(layer.data);
+  if (codes.length !== PARCELS) throw new Error("A layer and its labels differ in size.");
+  return { ...layer, data: null, values: Float32Array.from(codes, (code) => (code === GAP ? NaN : code * layer.scale)) };
 }
 
 /** Curve id to one array of rows for each subject and for their mean. */

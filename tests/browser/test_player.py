@@ -495,5 +495,5 @@ def test_the_film_comes_from_the_cache_and_its_own_folder_stays_closed(open_page
 
 def test_what_the_player_is_sent_is_small(player):
     value = json.loads(player.evaluate("JSON.stringify(window.__cineglass.result.value)"))
-    assert len(json.dumps(value)) <= 1400 * ROWS * 4
-    assert len(base64.b64decode(value["parcels"]["data"])) == 4 * ROWS * 1000
+    assert len(json.dumps(value)) <= 1500 * ROWS * 4
+    assert len(base64.b64decode(value["parcels"]["chunks"][0]["data"])) == 4 * ROWS * 1000
