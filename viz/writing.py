@@ -36,7 +36,9 @@ def whole_file(path: Path, what: str = "file") -> Iterator[Path]:
         if isinstance(error, CineglassError):
             raise
         reason = (error.strerror or "it cannot be written").lower()
-        raise CacheError(f"{what}_unwritable", f"The {what} {path.name} could not be written: {reason}.", "Choose another place.") from None
+        raise CacheError(
+            f"{what.replace(' ', '_')}_unwritable", f"The {what} {path.name} could not be written: {reason}.", "Choose another place."
+        ) from None
 
 
 def check_ending(path: Path, *endings: str) -> Path:
@@ -47,3 +49,8 @@ def check_ending(path: Path, *endings: str) -> Path:
             "ending", f"The file's name must end in {allowed}, but got {path.name!r} instead.", f"For example responses{endings[0]}."
         )
     return path
+
+
+def plain_text(text: str) -> str:
+    """Text without the control characters that XML does not allow."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
