@@ -51,16 +51,20 @@ class Choosing:
         states = self.offer.states(again=True)
         return {self.parts.run.picker: model.picker_value(states, self._model(request))} | self.button(visit, request, states)
 
+    def take(self, state: ModelState, request: gr.Request) -> None:
+        """Remember which model a visitor's next run takes."""
+        self.chosen.pop(request.session_hash, None)
+        self.chosen[request.session_hash] = state.id
+        for visitor in list(self.chosen)[:-MOST_CHOICES]:
+            del self.chosen[visitor]
+
     def choose(self, visit: Visit, event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
         """Take another model for the next run; what is in the player stays."""
         parts = self.parts
         states = self.offer.states(again=True)
         state = model.by_key(states, str(getattr(event, "key", "")))
         if state is not None:
-            self.chosen.pop(request.session_hash, None)
-            self.chosen[request.session_hash] = state.id
-            for visitor in list(self.chosen)[:-MOST_CHOICES]:
-                del self.chosen[visitor]
+            self.take(state, request)
         changes = {parts.run.picker: model.picker_value(states, self._model(request))}
         if visit.upload:
             changes[parts.stimulus.clip] = self.clip_card(visit, request)
@@ -91,12 +95,6 @@ class Choosing:
         picker = model.picker_value(states, self._model(request), too_large=too_large)
         yield {parts.run.plan: model.plan_value(planned), parts.run.picker: picker} | self.button(visit, request, states)
 
-    @property
-    def plans_on_landing(self) -> bool:
-        """Whether the model that is chosen at first is one that needs a plan."""
-        state = model.find(self.offer.states(), self.settings.model)
-        return state is not None and state.state == "ready" and not (state.card is not None and state.card.simulated)
-
     def _model(self, request: gr.Request) -> str:
         return self.chosen.get(request.session_hash, self.settings.model)
 
@@ -113,7 +111,7 @@ class Choosing:
         """Whether Run can be pressed, and if not why."""
         planned = self._plan_of(visit, request)
         problem = planned.problem if planned is not None else ""
-        reason = model.why_not(self.state(request, states), clip=bool(visit.upload or visit.example), problem=problem)
+        reason = model.why_not(self.state(request, states), clip=visit.has_clip, problem=problem)
         return {self.parts.run.run: gr.update(interactive=not reason), self.parts.run.why: run.why_value(reason)}
 
     def clip_card(self, visit: Visit, request: gr.Request, clip: Clip | None = None) -> dict[str, Any]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from extractors.clip import Clip
 from extractors.grid import TR
 from extractors.transcript import Transcript
 from settings import Settings
@@ -13,6 +13,10 @@ from settings import Settings
 if TYPE_CHECKING:
     from encoder.cards import Card
     from encoder.responses import Responses
+
+
+RUN_FILM = "film.mp4"
+"""Name of the film in the folder of a run."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,8 +33,8 @@ class Shown:
         Id of the example; "" for a run.
     place : str
         Address of its files on this server.
-    film : pathlib.Path
-        The canonical film.
+    clip : Clip
+        The canonical film and what is known of it.
     film_name : str
         The film's name under ``place``.
     card : Card or None
@@ -44,7 +48,7 @@ class Shown:
     title: str
     example: str
     place: str
-    film: Path
+    clip: Clip
     film_name: str
     transcript: Transcript | None
     duration: float
@@ -96,7 +100,7 @@ def of_run(token: str, result: Any, *, title: str, card: Card | None) -> Shown:
         caption=None,
         opens_with=(),
         place=f"cineglass/runs/{token}",
-        film_name="film.mp4",
+        film_name=RUN_FILM,
         example="",
         card=card,
         card_file=False,
@@ -130,6 +134,7 @@ def _shown(
         opens_with=tuple(opens_with),
         run_id=place,
         has_sound=clip.has_audio,
+        chunk_url=lambda number: f"{place}/parcels-{number}.i8",
         **extra,
     )
     return Shown(
@@ -137,7 +142,7 @@ def _shown(
         title=title,
         example=example,
         place=place,
-        film=clip.path,
+        clip=clip,
         film_name=film_name,
         transcript=result.transcript,
         duration=clip.duration,
