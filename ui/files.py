@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import secrets
 from collections.abc import Callable
 from hashlib import sha256
@@ -22,6 +23,7 @@ from starlette.staticfiles import StaticFiles
 from extractors.errors import CineglassError, SelectionError
 from settings import ASSETS, Settings
 from ui.sessions import Shelf
+from viz.player_page import SURFACE, surface_address
 
 log = logging.getLogger(__name__)
 
@@ -33,11 +35,15 @@ MEDIA_TYPES = {
     ".vtt": "text/vtt; charset=utf-8",
     ".yaml": "application/yaml; charset=utf-8",
     ".npy": "application/octet-stream",
+    ".i8": "application/octet-stream",
 }
 FILMS = ("film.mp4", "clip.mp4")
 STORED = ("responses.npy", "responses.json", "spread.npy", "member_curves.npy", "networks.tsv", "transcript.tsv", "card.yaml", *FILMS)
 TRANSCRIPTS = ("transcript.srt", "transcript.vtt", "transcript.json")
+CHUNK = re.compile(r"parcels-([1-9][0-9]{0,3})\.i8")
+"""Rows of parcels that the player asks for when a clip is long; see :func:`viz.payload.chunk_bytes`."""
 SAFE = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, max-age=0, must-revalidate"}
+KEPT_FOR_GOOD = "public, max-age=31536000, immutable"
 
 
 def routes(shelf: Shelf) -> list[Route | Mount]:
@@ -58,6 +64,12 @@ def routes(shelf: Shelf) -> list[Route | Mount]:
             return PlainTextResponse(f"{error.message} {error.hint}", status_code=404, headers=SAFE)
         return FileResponse(path, media_type="application/octet-stream", headers=SAFE, filename=name, content_disposition_type="attachment")
 
+    async def surface(_: Request) -> Response:
+        """The surface maps; their address changes with their content, so they are kept for good."""
+        if not SURFACE.is_file():
+            return PlainTextResponse("There are no surface maps here.", status_code=404, headers=SAFE)
+        return FileResponse(SURFACE, media_type="application/octet-stream", headers=SAFE | {"Cache-Control": KEPT_FOR_GOOD})
+
     started = secrets.token_hex(8)
 
     async def server(_: Request) -> Response:
@@ -69,6 +81,7 @@ def routes(shelf: Shelf) -> list[Route | Mount]:
         Route("/cineglass/runs/{id}/{file}", of_run, methods=["GET", "HEAD"]),
         Route("/cineglass/examples/{id}/{file}", of_example, methods=["GET", "HEAD"]),
         Route("/cineglass/exports/{id}/{file}", exported, methods=["GET", "HEAD"]),
+        Route(f"/{surface_address()}", surface, methods=["GET", "HEAD"]),
         Mount("/cineglass/assets/page", StaticFiles(directory=ASSETS / "page")),
     ]
 
@@ -111,7 +124,7 @@ def _file(find: Callable[[], Path], name: str, shelf: Shelf) -> Path:
         if not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
             raise FileNotFoundError(name)
         return path
-    if name not in TRANSCRIPTS:
+    if name not in TRANSCRIPTS and not CHUNK.fullmatch(name):
         raise FileNotFoundError(name)
     # An example's folder belongs to the project, or to whoever baked it, and is not written to
     home = folder if folder.is_relative_to(shelf.runs) else shelf.settings.cache_dir / "made" / sha256(str(folder).encode()).hexdigest()[:24]
@@ -122,15 +135,25 @@ def _file(find: Callable[[], Path], name: str, shelf: Shelf) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     work = home / f".{secrets.token_hex(4)}{made.suffix}"
     try:
-        _make(folder, work)
+        _make(folder, name, work)
         os.replace(work, made)
     finally:
         work.unlink(missing_ok=True)
     return made
 
 
-def _make(folder: Path, target: Path) -> None:
+def _make(folder: Path, name: str, target: Path) -> None:
     from experiments.results import load_result
-    from extractors.formats import write_transcript
 
-    write_transcript(load_result(folder).transcript, target, target.suffix[1:])
+    result = load_result(folder)
+    if chunk := CHUNK.fullmatch(name):
+        from viz.payload import chunk_bytes
+
+        try:
+            target.write_bytes(chunk_bytes(result.responses.values, int(chunk[1])))
+        except IndexError:
+            raise FileNotFoundError(name) from None
+    else:
+        from extractors.formats import write_transcript
+
+        write_transcript(result.transcript, target, target.suffix[1:])
