@@ -77,7 +77,7 @@ class Measured:
     Attributes
     ----------
     values : float32 [T, 1000]
-        Each parcel with mean 0 and standard deviation 1 over the rows there are; 0 where there is none.
+        Each parcel with mean 0 and standard deviation 1 over the rows there are; nan where there is no measurement.
     valid : bool [T]
         Rows with a measurement.
     subject : int
@@ -184,12 +184,12 @@ def beside(responses: Responses, table: Table, subject: int) -> Measured:
             f"{table.name} shares {int(both.sum())} valid rows with the prediction; at least {FEWEST_ROWS} are needed.",
             "Use a longer film.",
         )
-    standard = np.zeros_like(values)
+    standard = np.full_like(values, np.nan)
     chosen = values[valid][:, known]
     standard[np.ix_(valid, known)] = (chosen - chosen.mean(0)) / chosen.std(0)
-    accuracy = np.where(known, pearson(standard[both], responses.subject(subject)[both]), np.nan)
+    accuracy = np.full(N_PARCELS, np.nan)
+    accuracy[known] = pearson(standard[both][:, known], responses.subject(subject)[both][:, known])
     notices = _notices(table, responses, known, valid)
-    _fill(standard, known)
     name = f"{table.name}, {table.dataset}" if table.dataset else table.name
     return Measured(standard, valid, subject, accuracy, int(both.sum()), name, notices)
 
@@ -227,15 +227,6 @@ def _on_rows(table: Table, rows: int) -> tuple[np.ndarray, np.ndarray]:
     high = np.minimum(low + 1, len(table.values) - 1)
     values[inside] = ((1 - share) * table.values[low] + share * table.values[high])[inside]
     return values, np.isfinite(values).any(1)
-
-
-def _fill(values: np.ndarray, known: np.ndarray) -> None:
-    """Parcels without numbers take their network's mean, so that a network's curve is the mean over the parcels that have some."""
-    networks = load_atlas().networks
-    for name in np.unique(networks[~known]):
-        there = known & (networks == name)
-        if there.any():
-            values[:, ~known & (networks == name)] = values[:, there].mean(1, keepdims=True)
 
 
 def _notices(table: Table, responses: Responses, known: np.ndarray, valid: np.ndarray) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from ui.choosing import Choosing
 from ui.export import ExportTab
 from ui.exporting import Exporting
 from ui.line import Job, Line, in_plain_words
+from ui.measured import Measuring, measured_value
 from ui.model import Offer, why_not
 from ui.panel import Panel
 from ui.player import Player, empty, failed, kept, working
@@ -65,6 +66,7 @@ class Parts:
     trust: Panel
     words: WordsTab
     export: ExportTab
+    measured: Panel
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ class Handlers:
         # A long event ends with the visit it began with; what changed meanwhile is here
         self.newest: dict[str, Visit] = {}
         self.exporting = Exporting(parts, settings=settings, shelf=shelf, keep=self._keep, newest=self.newest)
+        self.measuring = Measuring(parts, settings=settings, shelf=shelf, keep=self._keep, newest=self.newest)
         self.looking_elsewhere: set[str] = set()  # jobs whose visitor opened an example meanwhile: the player stays with that
 
     def _keep(self, visit: Visit, request: gr.Request) -> dict[Any, Any]:
@@ -430,6 +433,7 @@ class Handlers:
         self.gate.stop_visitor(request.session_hash)
         self.choosing.leave(request.session_hash)
         self.exporting.leave(request.session_hash)
+        self.measuring.leave(request.session_hash)
         self.newest.pop(request.session_hash, None)
 
     # words --------------------------------------------------------------------------------------------------------------------------
@@ -479,6 +483,7 @@ class Handlers:
             parts.player: shown.payload,
             parts.top: top_value(shown),
             parts.export.kinds: export_of(shown),
+            parts.measured: measured_value(shown, self.settings),
             parts.trust: trust.trust_value(shown.card, shown.responses),
             parts.stimulus.gallery: gr.update(value=self._gallery(shown.example or None)),
             parts.words.table: words.table_value(shown.transcript),
@@ -526,6 +531,7 @@ def wire(demo: gr.Blocks, handlers: Handlers) -> None:
         parts.trust,
         parts.export.kinds,
         parts.export.made,
+        parts.measured,
         section.gallery,
         section.clip,
         section.delete,
@@ -568,4 +574,8 @@ def wire(demo: gr.Blocks, handlers: Handlers) -> None:
     made = [parts.visit, parts.export.made]
     making = parts.export.kinds.make(handlers.exporting.make, [parts.visit], made, **long)
     parts.export.made.stop(handlers.exporting.stop, [parts.visit], made, cancels=[making], **now)
+    compared = [parts.visit, parts.player, parts.measured]
+    parts.measured.dropped(handlers.measuring.receive, [parts.visit], compared, **long)
+    parts.measured.choose(handlers.measuring.choose, [parts.visit], compared, **long)
+    parts.measured.remove(handlers.measuring.remove, [parts.visit], compared, **now)
     demo.unload(handlers.leave)

@@ -16,6 +16,7 @@ from settings import ASSETS, Settings, get_settings
 from ui import api, events, files
 from ui.export import export_tab
 from ui.line import Line
+from ui.measured import measured_tab, measured_value
 from ui.model import Offer, find, picker_value, why_not
 from ui.panel import Panel
 from ui.player import Player
@@ -81,7 +82,9 @@ def build_demo(settings: Settings | None = None, *, predict: Callable[..., Itera
                     words = words_tab(first.transcript if first else None)
                 with gr.Tab("Export"):
                     export = export_tab(events.export_of(first) if first else {})
-        parts = events.Parts(visit, top, stimulus, run, player, trust, words, export)
+                with gr.Tab("Measured"):
+                    measured = measured_tab(measured_value(first, settings))
+        parts = events.Parts(visit, top, stimulus, run, player, trust, words, export, measured)
         events.wire(demo, events.Handlers(parts, settings=settings, shelf=shelf, runs=runs, predict=predict, offer=offer))
         api.add_endpoints(settings=settings, shelf=shelf, runs=runs, predict=predict, offer=offer)
     # A backstop only: what waits here for long are the two lines' generators, and those lines have bounds of their own

@@ -54,6 +54,8 @@ class Visit:
         Everything this visit brought here, for *delete now*: ids, and the admitted clips.
     made : tuple of dict
         What was exported, newest first, as the page lists it.
+    measured, measured_name : str
+        Id and name of the measured table beside the result in the player; "" without one.
     """
 
     upload: str = ""
@@ -72,6 +74,8 @@ class Visit:
     clips: tuple[Clip, ...] = ()
     exports: tuple[str, ...] = ()
     made: tuple[dict[str, Any], ...] = ()
+    measured: str = ""
+    measured_name: str = ""
 
     @property
     def has_clip(self) -> bool:
