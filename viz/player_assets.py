@@ -122,7 +122,7 @@ def _outline(view: str) -> dict:
 
 
 def _maps() -> dict[str, list[str]]:
-    """Diverging colour maps, low to high, as hex colours."""
+    """Colour maps, low to high, as hex colours: diverging ones, and cividis for values of one sign, which keeps the part below zero flat."""
     from matplotlib import colormaps
     from matplotlib.colors import to_hex, to_rgb
     from nilearn.plotting.cm import cold_hot
@@ -130,11 +130,14 @@ def _maps() -> dict[str, list[str]]:
     at = np.linspace(0, 1, MAP_STEPS)
     anchors = _to_oklab(np.array([to_rgb(colour) for colour in LIGHT_ANCHORS]))
     places = np.linspace(0, 1, len(anchors))
+    upwards = np.clip(2 * at - 1, 0, 1)
     light = _from_oklab(np.stack([np.interp(at, places, channel) for channel in anchors.T], axis=1))
     return {
         "light": [to_hex(colour) for colour in light],
         "dark": [to_hex(colormaps["berlin"](value)) for value in at],
         "classic": [to_hex(cold_hot(value)) for value in at],
+        "one_sided_light": [to_hex(colormaps["cividis_r"](value)) for value in upwards],
+        "one_sided_dark": [to_hex(colormaps["cividis"](value)) for value in upwards],
     }
 
 

@@ -74,7 +74,8 @@ const STRONGEST = 11;
 
 /** Networks ranked at the playhead, and the parcels farthest from zero. */
 class Ranking {
-  constructor(networks, parcels) {
+  /** `on.point(parcel)` when a parcel is pointed at or has the focus (-1: none any more), `on.pick(parcel)` to pin it. */
+  constructor(networks, parcels, on) {
     this.parcelHost = parcels;
     this.networkHost = networks;
     this.rows = CURVES.map((curve) => {
@@ -85,15 +86,36 @@ class Ranking {
       const item = h("li", { class: "cg-rank", title: curve.note }, swatch, h("span", { class: "cg-name", text: curve.label }), h("span", { class: "cg-track" }, bar), value, spread);
       return { curve, item, swatch, bar, value, spread };
     });
-    this.parcels = Array.from({ length: STRONGEST }, () => {
+    this.parcels = Array.from({ length: STRONGEST }, (_, place) => {
       const cells = { swatch: h("i", { class: "cg-swatch" }), name: h("span", { class: "cg-name" }), value: h("span", { class: "cg-value" }) };
-      return { ...cells, item: h("li", { class: "cg-rank" }, cells.swatch, cells.name, cells.value) };
+      const button = h("button", { type: "button", class: "cg-rank", "aria-pressed": "false", tabindex: place ? -1 : 0 }, cells.swatch, cells.name, cells.value);
+      const line = { ...cells, button, item: h("li", {}, button), parcel: -1 };
+      button.addEventListener("click", () => line.parcel >= 0 && on.pick(line.parcel));
+      for (const name of ["pointerenter", "focus"]) button.addEventListener(name, () => on.point(line.parcel));
+      for (const name of ["pointerleave", "blur"]) button.addEventListener(name, () => on.point(-1));
+      return line;
     });
+    parcels.addEventListener("keydown", (event) => this.move(event));
     networks.replaceChildren(...this.rows.map((row) => row.item));
     parcels.replaceChildren(...this.parcels.map((row) => row.item));
     this.order = "";
   }
 
+  /** Arrow keys go from parcel to parcel; one of them is in the page's order of focus. */
+  move(event) {
+    const now = this.parcels.findIndex(({ button }) => button === document.activeElement);
+    const last = this.parcels.length - 1;
+    const next = { ArrowDown: now + 1, ArrowUp: now - 1, Home: 0, End: last }[event.key];
+    if (now < 0 || next === undefined) return;
+    event.preventDefault();
+    const place = Math.min(last, Math.max(0, next));
+    this.parcels.forEach(({ button }, i) => {
+      button.tabIndex = i === place ? 0 : -1;
+    });
+    this.parcels[place].button.focus();
+  }
+
+  /** `values` null: no prediction at this row, or none loaded yet. */
   show(result, row, values, settings) {
     const none = row < 0;
     for (const line of this.rows) {
@@ -115,13 +137,55 @@ class Ranking {
       this.order = order;
       this.networkHost.append(...ranked.map((line) => line.item));
     }
-    const strongest = none ? [] : farthest(values, STRONGEST);
+    const strongest = none || !values ? [] : farthest(values, STRONGEST);
     this.parcels.forEach((line, i) => {
       const parcel = strongest[i];
-      line.name.textContent = parcel === undefined ? "–" : parcelName(parcel);
-      line.value.textContent = parcel === undefined ? "" : signed(values[parcel]);
-      line.swatch.style.color = parcel === undefined ? "transparent" : curveColour(CURVES[ATLAS.networks[parcel]], settings.palette, settings.dark);
+      const there = parcel !== undefined;
+      line.parcel = there ? parcel : -1;
+      line.button.disabled = !there;
+      line.button.setAttribute("aria-pressed", String(there && settings.pins.includes(parcel)));
+      line.button.title = there ? (settings.pins.includes(parcel) ? "Unpin its curve" : "Pin its curve") : "";
+      line.name.textContent = there ? parcelName(parcel) : "–";
+      line.value.textContent = there ? signed(values[parcel]) : "";
+      line.swatch.style.color = there ? curveColour(CURVES[ATLAS.networks[parcel]], settings.palette, settings.dark) : "transparent";
     });
+  }
+}
+
+const MOST_PINS = 5;
+
+/** The pinned parcels: name and value now; a press lets one go. */
+class Pins {
+  constructor(onUnpin) {
+    this.onUnpin = onUnpin;
+    this.list = h("span", { class: "cg-pinlist" });
+    this.said = h("span", { class: "cg-pinsaid", role: "status" });
+    this.root = h("div", { class: "cg-pins", role: "group", "aria-label": "Pinned parcels" }, this.list, this.said);
+    this.shown = [];
+  }
+
+  /** Show these parcels, each with the colour of its line. */
+  set(pins, colours) {
+    this.shown = pins.map((parcel, i) => {
+      const value = h("span", { class: "cg-value" });
+      const name = parcelName(parcel);
+      const swatch = h("i", { class: "cg-swatch", "data-kind": "pin" });
+      swatch.style.color = colours[i];
+      const button = h("button", { type: "button", class: "cg-chip cg-pin", "aria-label": `Unpin ${name}`, title: `Unpin ${name}` },
+        swatch, h("span", { text: name }), value, h("span", { class: "cg-cross", "aria-hidden": "true", text: "×" }));
+      button.addEventListener("click", () => this.onUnpin(parcel));
+      return { parcel, value, button };
+    });
+    this.list.replaceChildren(...this.shown.map(({ button }) => button));
+    this.say(pins.length ? "" : `Click a parcel to keep its curve here, up to ${MOST_PINS}; shift-click for its whole network.`);
+  }
+
+  say(text) {
+    this.said.textContent = text;
+  }
+
+  show(values) {
+    for (const { parcel, value } of this.shown) value.textContent = values ? signed(values[parcel]) : "–";
   }
 }
 

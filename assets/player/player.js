@@ -1,26 +1,30 @@
 // The player: takes values, keeps settings, draws when the row or a setting has changed.
 
-const HOTKEY_BLIND = "input, textarea, select, [contenteditable], [role=radio], [role=tab]";
-
 class CineglassPlayer {
   constructor(host, onReady) {
     this.host = host;
     this.onReady = onReady;
     this.part = buildView(host);
-    this.brain = new Brain(this.part.brain);
+    this.panes = new Panes(this.part, {
+      hover: (parcel, at) => this.result && this.picking.point(parcel, at),
+      pick: (parcel, whole) => this.result && this.picking.pick(parcel, whole),
+    });
     this.curves = new Curves(this.part.curves, this.part.dots);
     this.subtitles = new Subtitles(this.part.subtitles);
     this.words = new Words(this.part.words, this.part.wordsNote, (time) => this.clock.seek(time));
     this.clock = new Clock(this.part.video, (time) => this.tick(time), () => this.showTransport());
     this.values = new Float32Array(PARCELS);
-    this.settings = { subject: "", threshold: 0, range: 1, rangeTyped: false, lag: 0, mapChoice: "auto", palette: "yeo", split: false, band: true, visible: new Set(ATLAS.network_keys) };
+    this.settings = { subject: "", threshold: 0, range: 1, rangeTyped: false, lag: 0, mapChoice: "auto", palette: "yeo", split: false, band: true, visible: new Set(ATLAS.network_keys), view: null, rate: 1, pins: [], locked: false, layer: "response", second: "beside", window: null };
     this.stale = { layout: true, brain: true, curves: true };
-    this.shown = { row: -2, word: -2, film: "", hover: -1 };
+    this.shown = { row: -2, word: -2, film: "" };
+    this.have = false; // whether `values` holds the row shown
     this.timings = { row: [], head: [] };
     this.tab = "now";
+    this.scattered = false;
     this.onScreen = true;
     this.still = window.matchMedia("(prefers-reduced-motion: reduce)");
-    this.listen();
+    this.picking = new Picking(this);
+    this.controls = new Controls(this);
     this.part.tabs.open();
   }
 
@@ -45,7 +49,13 @@ class CineglassPlayer {
   }
 
   setResult(result, fresh) {
+    if (this.result) this.result.close();
     this.result = result;
+    result.onChunk = () => {
+      this.stale.brain = true;
+      this.stale.curves = true;
+      this.tick(this.clock.time);
+    };
     const { value } = result;
     const { part, settings } = this;
     const chosen = result.choices.find(({ id }) => id === settings.subject);
@@ -69,7 +79,10 @@ class CineglassPlayer {
     part.plot.setAttribute("aria-valuemax", result.duration.toFixed(1));
     this.subtitles.reset(result);
     this.words.reset(result);
-    this.shown = { row: -2, word: -2, film: "", hover: -1 };
+    this.shown = { row: -2, word: -2, film: "" };
+    this.panes.reset();
+    this.picking.reset();
+    this.offerLayers();
     this.stale = { layout: true, brain: true, curves: true };
     if (fresh) {
       const media = value.media || {};
@@ -149,7 +162,56 @@ class CineglassPlayer {
 
   setSubject(id) {
     this.part.subjects.choose(id);
-    this.set({ subject: id }, "brain", "curves");
+    this.settings.subject = id;
+    this.stale.curves = true;
+    this.offerLayers();
+  }
+
+  setView(view) {
+    this.set({ view }, "layout", "brain", "curves");
+  }
+
+  setLag(lag) {
+    this.part.lag.choose(lag ? "1" : "0");
+    this.shown.film = "";
+    this.set({ lag }, "brain", "curves");
+  }
+
+  setRate(rate) {
+    this.part.rate.value = String(rate);
+    this.settings.rate = rate;
+    this.clock.setRate(rate);
+  }
+
+  /** A layer instead of the response, or "response". */
+  setLayer(id) {
+    const { part } = this;
+    const layer = this.layerIds.includes(id) ? id : "response";
+    part.layer.value = layer;
+    this.set({ layer }, "brain");
+    for (const field of [part.threshold, part.thresholdNumber, part.range]) field.disabled = layer !== "response";
+    part.layerNote.textContent = this.layer ? this.layer.note : "";
+    this.picking.tell();
+  }
+
+  get layerIds() {
+    return this.result.layersOf(this.settings.subject).map(({ id }) => id);
+  }
+
+  get layer() {
+    return this.result.layersOf(this.settings.subject).find(({ id }) => id === this.settings.layer) || null;
+  }
+
+  /** The layers of the subject shown; the one on screen is followed from subject to subject by its name. */
+  offerLayers() {
+    const { part, result, settings } = this;
+    const layers = result.layersOf(settings.subject);
+    const shown = result.layers.find(({ id }) => id === settings.layer);
+    const same = shown && layers.find(({ label }) => label === shown.label);
+    part.layerField.hidden = !result.layers.length;
+    part.layerNote.hidden = !result.layers.length;
+    part.layer.replaceChildren(h("option", { value: "response", text: "response" }), ...layers.map(({ id, label }) => h("option", { value: id, text: label })));
+    this.setLayer(same ? same.id : "response");
   }
 
   /** Say what the band is wherever it is drawn. */
@@ -181,12 +243,33 @@ class CineglassPlayer {
 
   // ---- drawing ----
 
+  get brain() {
+    return this.panes.glass;
+  }
+
   get drawSettings() {
     const dark = document.body.classList.contains("dark");
     const { result, settings } = this;
     const choice = result.choices.find(({ id }) => id === settings.subject);
     const who = choice.id === MEAN ? `mean of the ${COUNTS[result.subjects.length] || result.subjects.length} predictions` : choice.label;
     return { ...settings, dark, map: mapName(settings.mapChoice, dark), simulated: result.value.simulated, who };
+  }
+
+  /** What both brains and the bar are drawn with: those of the response, or of the layer with its own unit and range. */
+  paneSettings(draw) {
+    const { layer } = this;
+    if (!layer) return { ...draw, absent: this.absence, bar: { map: draw.map, range: draw.range, threshold: draw.threshold, low: -draw.range, unit: "predicted BOLD (z)", unknown: false } };
+    const map = layer.signed ? draw.map : draw.dark ? "one_sided_dark" : "one_sided_light";
+    const whose = this.result.choices.find(({ id }) => id === layer.subject);
+    const own = { map, range: layer.range, threshold: 0 };
+    const unit = `${layer.label} (${layer.unit}), own scale`;
+    const who = [whose && whose.label, layer.label, "own scale"].filter(Boolean).join(" · ");
+    return { ...draw, ...own, who, absent: "", bar: { ...own, low: layer.signed ? -layer.range : 0, unit, unknown: layer.values.some(Number.isNaN) } };
+  }
+
+  /** Why there is no value to show. */
+  get absence() {
+    return this.shown.row < 0 ? "no prediction here" : this.result.partNote(this.shown.row);
   }
 
   /** Follow the clock: the playhead always, brain and rankings only when the row or a setting changed. */
@@ -203,20 +286,34 @@ class CineglassPlayer {
     if (stale.curves) this.curves.draw(result, draw);
     const rowChanged = row !== shown.row;
     if (rowChanged || stale.brain) {
-      if (row >= 0) result.fill(settings.subject, row, this.values);
-      if (stale.brain) this.brain.still = null;
-      this.brain.draw(this.values, row, draw);
+      shown.row = row;
+      if (rowChanged) result.near(row);
+      this.have = row >= 0 && result.fill(settings.subject, row, this.values);
+      if (stale.brain) this.pane = this.paneSettings(draw);
+      this.pane.absent = this.absence;
+      const { layer } = this;
+      if (!layer) this.panes.draw(this.values, this.have ? row : -1, this.pane, stale.brain);
+      else if (stale.brain) this.panes.draw(layer.values, 0, this.pane, true); // one map for the whole film
     }
     if (rowChanged || setting) {
+      if (!this.clock.playing) this.sayRow();
       this.curves.drawDots(row);
-      if (this.tab === "now") this.part.ranking.show(result, row, this.values, draw);
-      if (shown.hover >= 0) this.showTip(shown.hover);
-      shown.row = row;
+      this.showNow();
+      this.picking.rowShown(row);
       this.showRow(row);
     }
     this.stale = { layout: false, brain: false, curves: false };
     this.showTime(inside, row);
     this.record(rowChanged ? "row" : "head", performance.now() - began);
+  }
+
+  /** The lists, or the strips, of the present row. */
+  showNow() {
+    if (this.tab !== "now") return;
+    const { part, result, shown, lastSettings } = this;
+    const values = this.have ? this.values : null;
+    if (this.scattered) part.scatter.draw(values, 127 * result.scale, lastSettings);
+    else part.ranking.show(result, shown.row, values, lastSettings);
   }
 
   showRow(row) {
@@ -263,17 +360,26 @@ class CineglassPlayer {
     this.stale = { layout: true, brain: true, curves: true };
   }
 
+  redraw() {
+    this.measure();
+    if (this.result) this.tick(this.clock.time);
+  }
+
   layout() {
     const { part } = this;
     const style = getComputedStyle(this.host);
     const read = (name) => style.getPropertyValue(`--cg-${name}`).trim();
-    const names = ["text", "muted", "outline", "crease", "grid", "hatch", "surface", "sunken", "warn"];
+    const names = ["text", "muted", "outline", "crease", "grid", "hatch", "surface", "sunken", "warn", "head"];
     const theme = { font: style.fontFamily, ...Object.fromEntries(names.map((name) => [name, read(name)])) };
     const ratio = Math.min(2, window.devicePixelRatio || 1);
-    this.brain.layout(Math.max(220, part.brainPane.clientWidth), ratio, theme);
+    this.panes.show(this.settings.view || (this.host.clientWidth >= BESIDE_PX ? "both" : "glass"));
+    this.panes.layout(ratio, theme);
+    if (this.panes.showsSurface) this.panes.open(() => this.redraw());
+    if (this.scattered) part.scatter.layout(ratio, theme);
     const width = Math.max(260, part.plot.clientWidth);
     this.curves.layout(width, part.plot.clientHeight, ratio, theme);
-    this.size = [part.brainPane.clientWidth, part.plot.clientWidth];
+    this.picking.ring();
+    this.size = [part.panes.clientWidth, part.plot.clientWidth];
   }
 
   record(kind, took) {
@@ -292,146 +398,25 @@ class CineglassPlayer {
     this.host.classList.toggle("is-playing", clock.playing);
   }
 
-  showTip(parcel, at) {
-    const { part, shown } = this;
-    shown.hover = parcel;
-    part.tip.hidden = parcel < 0;
-    if (parcel < 0) return;
-    const [x, y, z] = ATLAS.centroids[parcel].map((mm) => (mm < 0 ? `−${-mm}` : String(mm)));
-    part.tipName.textContent = parcelName(parcel);
-    part.tipWhere.textContent = `${ATLAS.network_names[ATLAS.network_keys[ATLAS.networks[parcel]]]} · MNI ${x}, ${y}, ${z}`;
-    part.tipValue.textContent = shown.row < 0 || this.brain.row < 0 ? "no prediction here" : `${signed(this.values[parcel])} z now`;
-    if (!at) return;
-    const wide = part.brainPane.clientWidth;
-    const half = part.tip.offsetWidth / 2;
-    const left = Math.min(Math.max(at.x, half + 2), Math.max(half + 2, wide - half - 2));
-    part.tip.style.transform = `translate(${left - half}px, ${at.y + (at.y > 70 ? -part.tip.offsetHeight - 12 : 18)}px)`;
+  /** Tell people who listen: the row when the film rests, and what a key has done. */
+  say(text) {
+    clearTimeout(this.saying);
+    this.part.live.textContent = text;
   }
 
-  // ---- listening ----
-
-  listen() {
-    const { part } = this;
-    part.onSubject = (id) => this.setSubject(id);
-    part.onLag = (shifted) => {
-      part.lag.choose(shifted ? "1" : "0");
-      this.shown.film = "";
-      this.set({ lag: shifted ? LAG_S : 0 }, "brain", "curves");
-    };
-    part.lag.choose("0");
-    part.onTab = (id) => {
-      this.tab = id;
-      this.shown.word = -2;
-      this.stale.brain = true;
-      this.tick(this.clock.time);
-    };
-    part.play.addEventListener("click", () => this.clock.toggle());
-    part.screen.addEventListener("click", () => this.clock.toggle());
-    part.back.addEventListener("click", () => this.stepRows(-1));
-    part.on.addEventListener("click", () => this.stepRows(1));
-    part.sound.addEventListener("click", () => {
-      part.video.muted = !part.video.muted;
-    });
-    part.threshold.addEventListener("input", () => this.setThreshold(Number(part.threshold.value)));
-    part.thresholdNumber.addEventListener("change", () => this.setThreshold(Number(part.thresholdNumber.value)));
-    part.range.addEventListener("change", () => {
-      const typed = Number(part.range.value);
-      if (typed >= 0.05 && typed <= 100) this.setRange(typed, true);
-      else this.setRange(this.settings.range, this.settings.rangeTyped);
-    });
-    part.rangeAuto.addEventListener("click", () => this.setRange(this.result.value.range, false));
-    part.map.addEventListener("change", () => this.set({ mapChoice: part.map.value }, "brain"));
-    part.palette.addEventListener("change", () => {
-      this.set({ palette: part.palette.value }, "curves");
-      this.paintChips();
-    });
-    part.split.addEventListener("change", () => this.set({ split: part.split.checked }, "curves"));
-    part.bandBox.addEventListener("change", () => {
-      this.set({ band: part.bandBox.checked }, "curves");
-      this.showBand();
-    });
-    part.chips.forEach((chip) => chip.addEventListener("click", () => this.toggle(chip.dataset.curve)));
-    this.listenToPointer();
-    this.onKey = (event) => this.hotkey(event);
-    document.addEventListener("keydown", this.onKey);
-    this.onVisible = () => this.playWhenSeen();
-    document.addEventListener("visibilitychange", this.onVisible);
-    this.resized = new ResizeObserver(() => {
-      const [brain, plot] = this.size || [];
-      if (part.body.hidden || (brain === part.brainPane.clientWidth && plot === part.plot.clientWidth)) return;
-      this.measure();
-      this.tick(this.clock.time);
-    });
-    this.resized.observe(this.host);
-    this.seen = new IntersectionObserver((entries) => {
-      this.onScreen = entries[entries.length - 1].isIntersecting;
-      if (this.onScreen) this.tick(this.clock.time);
-    }, { rootMargin: "100px" });
-    this.seen.observe(this.host);
-    this.themed = new MutationObserver(() => {
-      this.paintChips();
-      this.measure();
-      this.tick(this.clock.time);
-    });
-    this.themed.observe(document.body, { attributes: true, attributeFilter: ["class"] });
-    this.paintChips();
-    this.showTransport();
-  }
-
-  listenToPointer() {
-    const { part } = this;
-    const at = (event, element) => {
-      const box = element.getBoundingClientRect();
-      return { x: event.clientX - box.left, y: event.clientY - box.top };
-    };
-    const point = (event) => {
-      if (!this.result) return;
-      const place = at(event, part.brain);
-      this.showTip(this.brain.parcelAt(place.x, place.y), place);
-    };
-    part.brain.addEventListener("pointermove", point);
-    part.brain.addEventListener("pointerdown", point);
-    part.brain.addEventListener("pointerleave", (event) => {
-      if (event.pointerType !== "touch") this.showTip(-1); // a tap's tip stays until the next tap
-    });
-    let dragging = false;
-    let asked = null;
-    const seekTo = (event) => {
-      const time = this.curves.timeAt(at(event, part.plot).x);
-      if (asked === null) {
-        requestAnimationFrame(() => {
-          this.clock.seek(asked);
-          asked = null;
-        });
+  sayRow() {
+    clearTimeout(this.saying);
+    this.saying = setTimeout(() => {
+      const { result, shown, clock, have, settings } = this;
+      if (!result || clock.playing || this.part.body.hidden) return;
+      const where = `Film ${clockText(clock.time, 1)}, TR ${shown.row < 0 ? "none" : `${shown.row} of ${result.rows}`}.`;
+      if (!have) this.say(`${where} ${this.absence}.`);
+      else {
+        const ranked = CURVES.slice(0, ATLAS.network_keys.length).map((curve) => [curve.label, result.curve(settings.subject, curve, "")[shown.row]]).sort((a, b) => b[1] - a[1]);
+        const [name, z] = ranked[0];
+        this.say(`${where} Highest network ${name}, ${signed(z)} z. ${this.part.largest.textContent} ${this.part.brainSaid.textContent}`.trim());
       }
-      asked = time;
-    };
-    part.plot.addEventListener("pointerdown", (event) => {
-      if (!this.result || event.button > 0) return;
-      dragging = true;
-      part.plot.setPointerCapture(event.pointerId);
-      this.clock.seek(this.curves.timeAt(at(event, part.plot).x));
-    });
-    part.plot.addEventListener("pointermove", (event) => {
-      if (!this.result) return;
-      if (dragging) seekTo(event);
-      const { x } = at(event, part.plot);
-      const inside = x >= this.curves.left && x <= this.curves.left + this.curves.plotWidth;
-      part.ghost.hidden = !inside || dragging;
-      if (!inside) return;
-      part.ghost.style.transform = `translateX(${x}px)`;
-      const time = this.curves.timeAt(x);
-      const row = this.result.rowAt(time + this.settings.lag);
-      part.ghostText.textContent = `${clockText(time, 1)} · ${row < 0 ? "no prediction" : `TR ${row}`}`;
-    });
-    for (const name of ["pointerup", "pointercancel"]) {
-      part.plot.addEventListener(name, () => {
-        dragging = false;
-      });
-    }
-    part.plot.addEventListener("pointerleave", () => {
-      part.ghost.hidden = true;
-    });
+    }, 500);
   }
 
   paintChips() {
@@ -441,39 +426,25 @@ class CineglassPlayer {
     });
   }
 
-  stepRows(rows) {
+  showScatter(on) {
+    const { part } = this;
+    this.scattered = on;
+    part.scatterButton.setAttribute("aria-pressed", String(on));
+    part.lists.hidden = on;
+    part.scatter.root.hidden = !on;
     if (!this.result) return;
-    this.clock.pause();
-    const { tr } = this.result;
-    const now = Math.floor(this.clock.time / tr + 1e-6);
-    this.clock.seek(Math.min((now + rows) * tr + 0.001, this.result.duration));
+    this.redraw();
   }
 
-  /** Keys of the player; fields where text is typed, and other pages' controls, keep theirs. */
-  hotkey(event) {
-    if (!this.host.isConnected) {
-      this.dispose();
-      return;
-    }
-    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || !this.result || this.part.body.hidden) return;
-    const target = event.target instanceof Element ? event.target : document.body;
-    if (target.closest(HOTKEY_BLIND) || (target !== document.body && !this.host.contains(target))) return;
-    const number = Number(event.key);
-    if (event.key === " ") {
-      if (target.closest("button, a, summary")) return;
-      this.clock.toggle();
-    } else if (event.key === "ArrowLeft" || event.key === "ArrowRight") {
-      this.stepRows((event.key === "ArrowRight" ? 1 : -1) * (event.shiftKey ? 5 : 1));
-    } else if (number >= 1 && number <= ATLAS.network_keys.length) {
-      this.toggle(ATLAS.network_keys[number - 1]);
-    } else return;
-    event.preventDefault();
+  stepRate(step) {
+    const place = Math.min(RATES.length - 1, Math.max(0, RATES.indexOf(this.settings.rate) + step));
+    this.setRate(RATES[place]);
+    this.say(`Speed ${RATES[place]}`);
   }
 
   dispose() {
-    document.removeEventListener("keydown", this.onKey);
-    document.removeEventListener("visibilitychange", this.onVisible);
-    for (const watcher of [this.resized, this.seen, this.themed]) watcher.disconnect();
+    this.controls.dispose();
+    clearTimeout(this.saying);
     this.clock.pause();
   }
 
@@ -486,7 +457,18 @@ class CineglassPlayer {
       time: clock.time,
       playing: clock.playing,
       stopwatch: clock.stopwatch.on,
-      row: this.brain.row,
+      row: this.layer ? shown.row : this.panes.row,
+      surfaceRow: this.panes.surface.row,
+      view: this.panes.view,
+      viewChosen: settings.view !== null,
+      rate: settings.rate,
+      pins: [...settings.pins],
+      locked: settings.locked,
+      layer: settings.layer,
+      second: settings.second,
+      window: settings.window,
+      maximum: result ? this.picking.maximum : null,
+      markers: this.panes.marks.map(({ parcel, kind }) => ({ parcel, kind })),
       shownRow: shown.row,
       playheadX: shown.x,
       plot: { left: this.curves.left, width: this.curves.plotWidth },
@@ -501,7 +483,7 @@ class CineglassPlayer {
       labels: this.curves.labels,
       bands: this.curves.drawn.filter(({ band }) => band).length,
       labelSpace: this.curves.labelSpace,
-      hover: part.tip.hidden ? null : { parcel: shown.hover, text: part.tip.textContent },
+      hover: part.tip.hidden ? null : { parcel: this.picking.hovered, text: part.tip.innerText },
       frames: { ...clock.frames },
       timings: { row: [...this.timings.row], head: [...this.timings.head] },
     };

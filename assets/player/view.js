@@ -22,11 +22,10 @@ const ICONS = {
 };
 
 function icon(name) {
-  const space = "http://www.w3.org/2000/svg";
-  const drawing = document.createElementNS(space, "svg");
+  const drawing = document.createElementNS(SVG, "svg");
   drawing.setAttribute("viewBox", "0 0 24 24");
   drawing.setAttribute("aria-hidden", "true");
-  const path = document.createElementNS(space, "path");
+  const path = document.createElementNS(SVG, "path");
   path.setAttribute("d", ICONS[name]);
   drawing.append(path);
   return drawing;
@@ -108,6 +107,14 @@ function tabs(list, onShow) {
   return { bar, open: () => show(list[0]) };
 }
 
+/** Where rings are drawn over a brain. */
+function marks() {
+  const drawing = document.createElementNS(SVG, "svg");
+  drawing.setAttribute("class", "cg-marks");
+  drawing.setAttribute("aria-hidden", "true");
+  return drawing;
+}
+
 /** All parts of the player by name; `root` holds them. */
 function buildView(host) {
   const part = {};
@@ -141,6 +148,10 @@ function buildView(host) {
   part.play.classList.add("cg-play");
   part.on = iconButton("on", "One TR on (right arrow)");
   part.sound = iconButton("mute", "Sound on");
+  part.rate = h("select", { class: "cg-rate", "aria-label": "Speed", title: "Speed ([ and ])" }, ...RATES.map((rate) => h("option", { value: rate, text: `${rate}×` })));
+  part.rate.value = "1";
+  part.keysButton = h("button", { type: "button", class: "cg-icon cg-keysbutton", "aria-label": "Keys (?)", title: "Keys (?)", text: "?" });
+  part.keys = keyList();
   part.filmTime = h("span", { class: "cg-num" });
   part.rowText = h("span", { class: "cg-num" });
   part.boldTime = h("span", { class: "cg-num" });
@@ -148,7 +159,7 @@ function buildView(host) {
   const reading = (label, output, title) => h("div", { class: "cg-reading", title }, h("small", { text: label }), output);
   const film = h("section", { class: "cg-film", "aria-label": "Film" },
     part.screen,
-    h("div", { class: "cg-transport" }, part.back, part.play, part.on, part.sound,
+    h("div", { class: "cg-transport" }, part.back, part.play, part.on, part.sound, part.rate, part.keysButton,
       h("div", { class: "cg-readings" },
         reading("Film", part.filmTime, "Film time, min:s"),
         reading("TR", part.rowText, "Row shown, counted from 0, of all rows; one row is 1.49 s"),
@@ -156,13 +167,34 @@ function buildView(host) {
     part.rowNote);
 
   part.brain = h("canvas", { class: "cg-brain", role: "img", "aria-label": "Glass brain: predicted response of 1000 parcels, seen from left, behind, right and top" });
+  part.surface = h("canvas", { class: "cg-surface", role: "img", "aria-label": "Cortical surface: predicted response of 1000 parcels on the inflated left and right hemisphere, lateral and medial" });
+  part.glassMarks = marks();
+  part.surfaceNote = h("p", { class: "cg-panenote", hidden: true, text: "The surface views could not be loaded. They are asked for again with the next result." });
+  part.glassPane = h("div", { class: "cg-pane" }, part.brain, part.glassMarks);
+  part.surfacePane = h("div", { class: "cg-pane" }, part.surface, part.surfaceNote);
   part.tip = h("div", { class: "cg-tip", role: "tooltip", hidden: true });
   part.tipName = h("b");
   part.tipWhere = h("span");
   part.tipValue = h("span", { class: "cg-num" });
-  part.tip.append(part.tipName, part.tipWhere, part.tipValue);
-  part.brainPane = h("div", { class: "cg-brainpane" }, part.brain, part.tip);
-  const brain = h("section", { class: "cg-brainbox", "aria-label": "Predicted response" }, part.brainPane);
+  part.tipMore = h("span", { class: "cg-num" });
+  part.tip.append(part.tipName, part.tipWhere, part.tipValue, part.tipMore);
+  part.panes = h("div", { class: "cg-panes", "data-view": "both" }, part.glassPane, part.surfacePane, part.tip);
+  part.bar = h("canvas", { class: "cg-colourbar", role: "img" });
+  part.views = segments("View of the brain", [
+    { id: "glass", label: "Glass", title: "Glass brain (key g)" },
+    { id: "surface", label: "Surface", title: "Cortical surface, inflated (key s)" },
+    { id: "both", label: "Both", title: "Both brains (key b)" },
+  ], (id) => part.onView(id));
+  part.layer = h("select", { class: "cg-layer", "aria-label": "Shown on the brains" });
+  part.layerField = h("label", { class: "cg-layerfield", hidden: true }, h("span", { text: "Shown on the brains" }), part.layer);
+  part.layerNote = h("p", { class: "cg-layernote", hidden: true });
+  part.maximum = h("button", { type: "button", class: "cg-button", title: "Goes to the moment and the parcel farthest from zero in the whole film (key m)", text: "Go to maximum" });
+  part.largest = h("span", { class: "cg-num" });
+  part.brainSaid = h("span", { class: "cg-said-brain", role: "status" });
+  const brain = h("section", { class: "cg-brainbox", "aria-label": "Predicted response" },
+    h("div", { class: "cg-brainbar" }, part.views, part.layerField, part.maximum),
+    part.layerNote, part.panes, part.bar,
+    h("p", { class: "cg-brainnote" }, part.largest, part.brainSaid));
 
   part.threshold = h("input", { type: "range", min: 0, max: 1, step: 0.01, value: 0, "aria-label": "Threshold in z: weaker values fade" });
   part.thresholdNumber = h("input", { type: "number", min: 0, step: 0.1, value: 0, "aria-label": "Threshold in z" });
@@ -203,28 +235,36 @@ function buildView(host) {
   part.plot = h("div", { class: "cg-plot", tabindex: 0, role: "slider", "aria-label": "Film time", "aria-valuemin": 0, "aria-valuenow": 0 }, part.band, part.curves, part.dots, part.ghost, part.head);
   part.noHead = h("span", { class: "cg-nohead", hidden: true, text: "no prediction here" });
   part.plot.append(part.noHead);
+  part.pins = new Pins((parcel) => part.onUnpin(parcel));
   part.bandText = h("span");
   part.bandNote = h("p", { class: "cg-foot cg-bandnote", hidden: true }, h("i", { class: "cg-bandswatch", "aria-hidden": "true" }), part.bandText);
   const curves = h("section", { class: "cg-curvebox", "aria-label": "Network curves" },
     h("div", { class: "cg-curvebar" }, networkChips, groupChips,
       h("div", { class: "cg-curvetools" }, h("label", { class: "cg-check" }, part.split, "left and right apart"), part.bandCheck, part.palette)),
     part.plot,
+    part.pins.root,
     part.bandNote,
     h("p", { class: "cg-foot" }, h("i", { class: "cg-hatch", "aria-hidden": "true" }), "Hatched: rows without a full past, or at the end; left out of the colour range. Red is above, blue below the parcel's own average in training."));
 
   const networks = h("ol", { class: "cg-ranks" });
   const parcels = h("ol", { class: "cg-ranks cg-parcels" });
-  const now = h("div", { class: "cg-panel cg-now" }, h("div", {}, h("h3", { text: "Networks and groups, highest first" }), networks), h("div", {}, h("h3", { text: "Parcels farthest from zero" }), parcels));
+  part.ranking = new Ranking(networks, parcels, { point: (parcel) => part.onPoint(parcel), pick: (parcel) => part.onPick(parcel) });
+  part.scatter = new Scatter((parcel) => part.onPoint(parcel), (parcel, whole) => part.onPick(parcel, whole));
+  part.scatterButton = h("button", { type: "button", class: "cg-button", "aria-pressed": "false", text: "Show every parcel", title: "Every parcel's value now, in a strip for its network" });
+  part.lists = h("div", { class: "cg-now" },
+    h("div", {}, h("h3", { text: "Networks and groups, highest first" }), networks),
+    h("div", {}, h("h3", { text: "Parcels farthest from zero" }), parcels));
+  const now = h("div", { class: "cg-panel" }, h("div", { class: "cg-nowbar" }, part.scatterButton), part.lists, part.scatter.root);
   part.words = h("div", { class: "cg-words", tabindex: 0, "aria-label": "Words of the film" });
   part.wordsNote = h("p", { class: "cg-note" });
   const script = h("div", { class: "cg-panel" }, part.wordsNote, part.words);
-  part.ranking = new Ranking(networks, parcels);
   part.tabs = tabs([{ id: "now", label: "Networks now", panel: now }, { id: "transcript", label: "Transcript", panel: script }], (id) => part.onTab(id));
+  part.live = h("p", { class: "cg-unseen", role: "status", "aria-live": "polite" });
   part.warnings = h("ul", { class: "cg-warnings", hidden: true });
   part.emptyText = h("p");
   part.empty = h("div", { class: "cg-empty" }, part.emptyText);
   part.body = h("div", { class: "cg-body", hidden: true }, head,
-    h("div", { class: "cg-main" }, film, brain, settings), part.warnings, curves, h("section", { class: "cg-tabbox", "aria-label": "Details" }, part.tabs.bar, now, script));
+    h("div", { class: "cg-main" }, film, brain, settings), part.warnings, curves, h("section", { class: "cg-tabbox", "aria-label": "Details" }, part.tabs.bar, now, script), part.live, part.keys.dialog);
   host.append(part.status, part.empty, part.body);
   return part;
 }

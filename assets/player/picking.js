@@ -1,0 +1,155 @@
+// Which parcels a person has picked: pointed at, pinned, gone to. Names and values beside them, rings on both brains.
+
+class Picking {
+  /** `player` gives settings, values and the clock, and is told to draw anew. */
+  constructor(player) {
+    this.player = player;
+    this.part = player.part;
+    this.panes = player.panes;
+    this.hovered = -1;
+    this.went = null; // {parcel, value, row}: the film's maximum, while its row is on screen
+    this.maxima = new Map();
+    this.paint();
+  }
+
+  get pins() {
+    return this.player.settings.pins;
+  }
+
+  /** A new result: what was pointed at is let go, pinned parcels stay. */
+  reset() {
+    this.hovered = -1;
+    this.went = null;
+    this.maxima.clear();
+    this.part.tip.hidden = true;
+  }
+
+  // ---- pointing ----
+
+  /** Name a parcel (-1: none) beside the pointer, or beside the parcel itself where nothing points. */
+  point(parcel, at) {
+    const changed = parcel !== this.hovered;
+    this.hovered = parcel;
+    this.panes.hovered = parcel;
+    if (changed) this.ring();
+    const place = parcel < 0 ? null : at || this.panes.pointOf(parcel);
+    this.part.tip.hidden = !place;
+    if (!place) return;
+    this.tell();
+    this.panes.placeTip(place);
+  }
+
+  /** Name, network, place and value of the hovered parcel at the present row. */
+  tell() {
+    const { part, player, hovered } = this;
+    if (hovered < 0 || part.tip.hidden) return;
+    const [x, y, z] = ATLAS.centroids[hovered].map((mm) => (mm < 0 ? `−${-mm}` : String(mm)));
+    part.tipName.textContent = parcelName(hovered);
+    part.tipWhere.textContent = `${ATLAS.network_names[ATLAS.network_keys[ATLAS.networks[hovered]]]} · MNI ${x}, ${y}, ${z}`;
+    part.tipValue.textContent = player.have ? `${signed(player.values[hovered])} z now` : player.absence;
+    const { layer } = player;
+    part.tipMore.hidden = !layer;
+    if (layer) part.tipMore.textContent = Number.isNaN(layer.values[hovered]) ? `${layer.label}: unknown` : `${layer.label} ${signed(layer.values[hovered])} ${layer.unit}`;
+  }
+
+  // ---- pins ----
+
+  /** Pin a parcel's curve or let it go; `whole` switches the curve of its network. */
+  pick(parcel, whole) {
+    if (whole) {
+      this.player.toggle(ATLAS.network_keys[ATLAS.networks[parcel]]);
+      return;
+    }
+    if (this.pins.includes(parcel)) this.setPins(this.pins.filter((pinned) => pinned !== parcel));
+    else if (this.pins.length < MOST_PINS) this.setPins([...this.pins, parcel]);
+    else this.part.pins.say("Five parcels are pinned: let one go to pin another.");
+  }
+
+  setPins(pins) {
+    this.player.settings.pins = pins;
+    this.paint();
+    this.player.set({}, "curves");
+  }
+
+  /** Chips and rings in the colours of the theme. */
+  paint() {
+    const dark = document.body.classList.contains("dark");
+    this.part.pins.set(this.pins, this.pins.map((_, i) => pinColour(i, { dark })));
+    this.part.pins.show(this.player.have ? this.player.values : null);
+    this.ring();
+  }
+
+  ring() {
+    const { theme } = this.panes;
+    if (!theme) return;
+    const dark = document.body.classList.contains("dark");
+    const marks = this.pins.map((parcel, i) => ({ parcel, kind: "pin", colour: pinColour(i, { dark }) }));
+    if (this.went) marks.push({ parcel: this.went.parcel, kind: "maximum", colour: theme.head });
+    if (this.hovered >= 0) marks.push({ parcel: this.hovered, kind: "hover", colour: theme.text });
+    this.panes.mark(marks);
+  }
+
+  // ---- maximum ----
+
+  /** The parcel farthest from zero now, and whether the surface views show it. */
+  get maximum() {
+    const { player } = this;
+    if (!player.have) return null;
+    const [parcel] = farthest(player.values, 1);
+    return { parcel, value: player.values[parcel], hidden: this.panes.hides(parcel) };
+  }
+
+  /** Say it below the brains. */
+  showMaximum() {
+    const { part, maximum } = this;
+    part.largest.textContent = maximum ? `Largest now: ${parcelName(maximum.parcel)}, ${signed(maximum.value)} z.` : "Largest now: none.";
+    const hidden = maximum && maximum.hidden && this.panes.showsSurface;
+    part.brainSaid.textContent = hidden ? `The maximum, ${parcelName(maximum.parcel)}, lies where the surface views do not show it.` : "";
+  }
+
+  /** Where |z| is largest in the valid rows of the film, for the subject shown: {parcel, value, row}, or null while nothing is loaded. */
+  filmMaximum() {
+    const { result, settings } = this.player;
+    const known = this.maxima.get(settings.subject);
+    if (known) return known;
+    const any = result.valid.includes(true);
+    const values = new Float32Array(PARCELS);
+    let best = null;
+    let whole = true;
+    for (let row = 0; row < result.rows; row += 1) {
+      if (any && !result.valid[row]) continue;
+      if (!result.fill(settings.subject, row, values)) {
+        whole = false;
+        continue;
+      }
+      for (let parcel = 0; parcel < PARCELS; parcel += 1) {
+        if (!best || Math.abs(values[parcel]) > Math.abs(best.value)) best = { parcel, value: values[parcel], row };
+      }
+    }
+    if (whole && best) this.maxima.set(settings.subject, best);
+    return best && { ...best, whole };
+  }
+
+  goToMaximum() {
+    const best = this.filmMaximum();
+    if (!best) return;
+    const { player } = this;
+    player.clock.pause();
+    this.went = best;
+    player.clock.seek(Math.max(0, (best.row + 0.5) * player.result.tr - player.settings.lag));
+    this.ring();
+    const partly = best.whole === false ? " in the part loaded so far" : "";
+    player.say(`The film's maximum${partly}: ${parcelName(best.parcel)}, ${signed(best.value)} z at TR ${best.row}.`);
+  }
+
+  /** A new row is on screen. */
+  rowShown(row) {
+    if (this.went && this.went.row !== row) {
+      this.went = null;
+      this.ring();
+    }
+    this.tell();
+    this.showMaximum();
+    this.part.pins.show(this.player.have ? this.player.values : null);
+  }
+}
