@@ -30,9 +30,11 @@ $(VENV)/dev.installed: requirements-dev.txt requirements.txt | $(VENV)/bin/pytho
 	$(BIN)/python -m pip install -q -r requirements-dev.txt
 	@touch $@ $(VENV)/app.installed
 
-# The constant part of what the player draws (assets/player/atlas.json), from the committed atlas and nilearn's outlines.
+# The constant part of what the player draws: atlas.json and surface.bin in assets/player, and the vertex labels beside the atlas, from the
+# committed atlas, nilearn's outlines and its fsaverage5 meshes.
 assets: $(VENV)/dev.installed
 	$(BIN)/python -m viz.player_assets
+	$(BIN)/python -m viz.surface_maps
 
 # The embedded model from nothing: generated clips, planted responses, training, recovery figures, card. Needs espeak-ng.
 # MINUTES=2 is a quick check; OUT=folder leaves the model that is shipped alone.
