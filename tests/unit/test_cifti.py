@@ -30,6 +30,18 @@ def maps():
     return {"mean": rng.normal(size=1000), "TR 7": rng.normal(size=1000).astype(np.float32)}
 
 
+@pytest.fixture(scope="module")
+def series(responses, tmp_path_factory):
+    """Path of the mean of all subjects as a series: the parcels' places take half a second to write."""
+    return write_ptseries(responses, tmp_path_factory.mktemp("cifti") / "all.ptseries.nii")
+
+
+@pytest.fixture(scope="module")
+def scalars(maps, tmp_path_factory):
+    """Path of two maps that are not simulated."""
+    return write_pscalar(maps, tmp_path_factory.mktemp("cifti") / "maps.pscalar.nii", simulated=False)
+
+
 def header_of(path) -> tuple[int, str, tuple[int, ...], ElementTree.Element]:
     """Intent code and name, dimensions and XML of a file, read from its bytes (offsets of nifti2.h and CIFTI-2)."""
     data = path.read_bytes()
@@ -48,13 +60,14 @@ def test_a_series_reads_back_value_by_value(responses, tmp_path):
     np.testing.assert_array_equal(np.asarray(image.dataobj), responses.subject(3))
 
 
-def test_without_a_subject_the_mean_of_all_is_written(responses, tmp_path):
-    image = nibabel.load(write_ptseries(responses, tmp_path / "a.ptseries.nii"))
+def test_without_a_subject_the_mean_of_all_is_written(responses, series):
+    image = nibabel.load(series)
     np.testing.assert_allclose(np.asarray(image.dataobj), responses.values.mean(0), atol=1e-6)
 
 
-def test_a_series_has_seconds_and_starts_in_the_middle_of_its_first_tr(responses, tmp_path):
-    axis, parcels = (nibabel.load(write_ptseries(responses, tmp_path / "a.ptseries.nii")).header.get_axis(k) for k in (0, 1))
+def test_a_series_has_seconds_and_starts_in_the_middle_of_its_first_tr(responses, series):
+    header = nibabel.load(series).header
+    axis, parcels = header.get_axis(0), header.get_axis(1)
     assert isinstance(axis, nibabel.cifti2.SeriesAxis)
     assert (axis.unit, axis.step, axis.start, axis.size) == ("SECOND", TR, TR / 2, ROWS)
     np.testing.assert_allclose(axis.time, responses.times)
@@ -68,8 +81,8 @@ def test_a_part_of_a_series_starts_where_the_part_does(responses, tmp_path):
     np.testing.assert_allclose(np.asarray(image.dataobj), expected, atol=1e-6)
 
 
-def test_a_series_carries_the_intent_that_workbench_looks_for(responses, tmp_path):
-    code, name, dim, matrix = header_of(write_ptseries(responses, tmp_path / "a.ptseries.nii"))
+def test_a_series_carries_the_intent_that_workbench_looks_for(series):
+    code, name, dim, matrix = header_of(series)
     assert (code, name) == (3004, "ConnParcelSries")
     assert dim == (6, 1, 1, 1, 1, ROWS, 1000, 1)
     maps = {part.get("AppliesToMatrixDimension"): part for part in matrix.iter("MatrixIndicesMap")}
@@ -79,19 +92,18 @@ def test_a_series_carries_the_intent_that_workbench_looks_for(responses, tmp_pat
     assert maps["1"].get("IndicesMapToDataType") == "CIFTI_INDEX_TYPE_PARCELS"
 
 
-def test_maps_carry_their_intent_and_their_names(maps, tmp_path):
-    path = write_pscalar(maps, tmp_path / "a.pscalar.nii", simulated=False)
-    code, name, dim, matrix = header_of(path)
+def test_maps_carry_their_intent_and_their_names(maps, scalars):
+    code, name, dim, matrix = header_of(scalars)
     assert (code, name) == (3008, "ConnParcelScalr")
     assert dim == (6, 1, 1, 1, 1, 2, 1000, 1)
     assert [part.findtext("MapName") for part in matrix.iter("NamedMap")] == ["mean", "TR 7"]
-    image = nibabel.load(path)
+    image = nibabel.load(scalars)
     assert list(image.header.get_axis(0).name) == ["mean", "TR 7"]
     np.testing.assert_array_equal(np.asarray(image.dataobj), np.stack(list(maps.values())).astype(np.float32))
 
 
-def test_each_parcel_lists_its_name_its_voxels_and_its_vertices(maps, tmp_path):
-    axis = nibabel.load(write_pscalar(maps, tmp_path / "a.pscalar.nii", simulated=False)).header.get_axis(1)
+def test_each_parcel_lists_its_name_its_voxels_and_its_vertices(scalars):
+    axis = nibabel.load(scalars).header.get_axis(1)
     volume = nibabel.load(ATLAS)
     with np.load(ASSETS / "atlas" / "fsaverage5_parcels.npz", allow_pickle=False) as stored:
         surface = stored["labels"]
@@ -117,15 +129,13 @@ def test_unknown_parcels_of_a_map_may_be_nan(tmp_path):
 
 @pytest.mark.parametrize("simulated", [True, False])
 def test_a_simulated_result_says_so_in_both_kinds(maps, simulated, tmp_path):
-    word = "SIMULATED" if simulated else "predicted"
-    series = write_ptseries(some_responses(rows=4, simulated=simulated), tmp_path / "a.ptseries.nii", subject=2)
-    scalars = write_pscalar(maps, tmp_path / "a.pscalar.nii", simulated=simulated)
-    for path in (series, scalars):
-        image = nibabel.load(path)
-        assert image.nifti_header["descrip"].item() == f"{word} BOLD".encode()
+    series = nibabel.load(write_ptseries(some_responses(rows=4, simulated=simulated), tmp_path / "a.ptseries.nii", subject=2))
+    scalars = nibabel.load(write_pscalar(maps, tmp_path / "a.pscalar.nii", simulated=simulated))
+    for image in (series, scalars):
+        assert image.nifti_header["descrip"].item() == (b"SIMULATED BOLD" if simulated else b"predicted BOLD")
         assert image.header.matrix.metadata["Simulated"] == str(simulated).lower()
-    assert nibabel.load(series).header.matrix.metadata["Shows"].startswith("Sim 2" if simulated else "Subject 2")
-    assert all(name.startswith("SIMULATED: ") == simulated for name in nibabel.load(scalars).header.get_axis(0).name)
+    assert series.header.matrix.metadata["Shows"].startswith("Sim 2" if simulated else "Subject 2")
+    assert all(name.startswith("SIMULATED: ") == simulated for name in scalars.header.get_axis(0).name)
 
 
 def test_hostile_names_of_maps_stay_text(tmp_path):
@@ -136,10 +146,9 @@ def test_hostile_names_of_maps_stay_text(tmp_path):
     assert image.header.matrix.metadata["<b>"].strip() == "&"
 
 
-def test_equal_responses_give_equal_bytes(responses, tmp_path):
-    first = write_ptseries(responses, tmp_path / "first.ptseries.nii")
+def test_equal_responses_give_equal_bytes(responses, series, tmp_path):
     again = write_ptseries(replace(responses, values=responses.values.copy()), tmp_path / "again.ptseries.nii")
-    assert first.read_bytes() == again.read_bytes()
+    assert series.read_bytes() == again.read_bytes()
 
 
 @pytest.mark.parametrize("how", [{"subject": 4}, {"rows": [ROWS]}, {"rows": []}, {"rows": [2, 4]}])
