@@ -1,42 +1,250 @@
-"""The player as HTML: what a page's head needs to draw it.
+"""The player as HTML: what a page's head needs to draw it, and a page of its own in one file.
 
-Scripts, styles and the atlas travel inside the HTML; only the surface maps, which are large and seldom change, have an address.
+Scripts, styles and the atlas travel inside the HTML. On the app's page the surface maps, which are large and seldom change, have an address; the
+page in one file (``assets/player/standalone``) holds them too, and the film: it opens without a server and asks nobody for anything.
 """
 
 from __future__ import annotations
 
+import base64
+import html
 import json
+import re
+from collections.abc import Generator, Iterator, Sequence
 from functools import lru_cache
 from hashlib import sha256
+from pathlib import Path
+from typing import Any
 
+from encoder.responses import Responses
+from extractors.errors import MediaError
+from extractors.stages import Stage, stage_clock
+from extractors.transcript import Transcript
 from settings import ASSETS
+from viz.look import Look
+from viz.methods import citations, methods_text
+from viz.payload import RANGE_FLOOR, pack, transcript_note
+from viz.writing import check_ending, whole_file
 
 FOLDER = ASSETS / "player"
-SCRIPTS = ("series.js", "data.js", "colour.js", "clock.js", "brain.js", "curves.js", "panels.js", "view.js", "player.js")
+SCRIPTS = (
+    "series.js",
+    "data.js",
+    "colour.js",
+    "clock.js",
+    "brain.js",
+    "surface.js",
+    "bar.js",
+    "curves.js",
+    "keys.js",
+    "panels.js",
+    "scatter.js",
+    "panes.js",
+    "picking.js",
+    "controls.js",
+    "view.js",
+    "link.js",
+    "player.js",
+)
 """In the order in which they build on each other; together they are one function."""
 
+STYLES = ("player.css", "link.css")
 SURFACE = FOLDER / "surface.bin"
+PAGE = FOLDER / "standalone"
+
+MEDIA_TYPES = {".mp4": "video/mp4", ".webm": "video/webm"}
+MAPS = {"cold_hot": "classic"}
+"""Colour maps that the player offers besides its own."""
+
+PIECE = 3 << 20
+"""Bytes of film in one piece of base64; a browser turns a piece back without holding the whole film twice."""
+
+LICENCE = (
+    "The player in this page is part of Cineglass, free software under the MIT licence. The film and its words belong to whoever holds their rights, "
+    "and the model has terms of its own: check both before you pass this page on."
+)
+KEPT_HERE = "Film, words and responses lie inside this file. It was written to open without a server, and it asks no other computer for anything."
 
 
 def head_html() -> str:
     """Styles, atlas and scripts of the player, as HTML for a page's head."""
-    return _head(json.dumps({"url": surface_address()}))
+    return _head(surface_address())
 
 
 @lru_cache(maxsize=1)
 def surface_address() -> str:
     """Address of the surface maps on the page's own server, named after their content."""
-    name = sha256(SURFACE.read_bytes()).hexdigest()[:12] if SURFACE.is_file() else "none"
-    return f"cineglass/player/surface-{name}.bin"
+    return f"cineglass/player/surface-{sha256(SURFACE.read_bytes()).hexdigest()[:12]}.bin"
 
 
-@lru_cache(maxsize=2)
+def write_html(
+    responses: Responses,
+    transcript: Transcript | None,
+    path: str | Path,
+    *,
+    film: str | Path | None = None,
+    title: str,
+    caption: str | None = None,
+    look: Look | None = None,
+    opens_with: Sequence[str] = (),
+    second: dict[str, Any] | None = None,
+    layers: Sequence[dict[str, Any]] = (),
+) -> Generator[Stage | Path, None, None]:
+    """Write the player with a result in it as one HTML file.
+
+    Nothing in it leaves the file: a content security policy forbids every request. Equal results give equal bytes.
+
+    Parameters
+    ----------
+    responses : Responses
+    transcript : Transcript or None
+    path : path
+        Ends in ``.html``.
+    film : path, optional
+        The canonical film; without it the curves run on a stopwatch.
+    title, caption : str
+        Shown as text.
+    look : Look, optional
+        Range, threshold, colour map, lag, view and theme that the page opens with.
+    opens_with : sequence of str
+        Curves shown first.
+    second : dict, optional
+        Another series on the same rows, from :func:`viz.payload.pack_second`.
+    layers : sequence of dict
+        From :func:`viz.payload.pack_layer`.
+
+    Yields
+    ------
+    Stage
+        Named "html"; the message says how large the page becomes. The last item is the file's :class:`pathlib.Path`.
+
+    Raises
+    ------
+    SelectionError
+        ``ending`` for another ending.
+    MediaError
+        ``film_missing`` when there is no such film.
+    CacheError
+        ``page_unwritable`` when the file cannot be written.
+    """
+    path = check_ending(Path(path), ".html")
+    film = Path(film) if film is not None else None
+    if film is not None and not film.is_file():
+        raise MediaError("film_missing", "The film of this result is not here any more.", "Export the page without the film, or run the clip again.")
+    size = film.stat().st_size if film is not None else 0
+    yield stage_clock("html", 1.0)(0.0, "Putting the result into the page")
+    kind = "none" if film is None else "video" if responses.present.get("video") else "audio"
+    value = pack(
+        responses,
+        transcript,
+        media_url=None,
+        media_kind=kind,
+        title=title,
+        caption=caption,
+        opens_with=opens_with,
+        range_floor=responses.range_floor or RANGE_FLOOR,
+        run_id="file",
+        second=second,
+        layers=layers,
+    )
+    value["look"] = _look(look or Look())
+    told = {"value": value, "about": _about(responses, transcript), "film": MEDIA_TYPES.get(film.suffix.lower(), "video/mp4") if film else ""}
+    before, after = _page(told, title=title, dark=bool(look and look.dark))
+    total = len(before) + len(after) + sum(_wrapped(min(PIECE, size - start)) for start in range(0, size, PIECE))
+    message = f"Writing the page, {total / 1e6:.1f} MB"
+    at = stage_clock("html", total)
+    with whole_file(path, "page") as part, part.open("wb") as out:
+        out.write(before)
+        yield at(len(before), message)
+        for piece in _film(film):
+            out.write(piece)
+            yield at(out.tell(), message)
+        out.write(after)
+    yield at(total, f"The page is written, {total / 1e6:.1f} MB")
+    yield path
+
+
+def _film(film: Path | None) -> Iterator[bytes]:
+    """The film in elements of base64, which no browser runs."""
+    if film is None:
+        return
+    with film.open("rb") as source:
+        while piece := source.read(PIECE):
+            yield _FILM[0] + base64.b64encode(piece) + _FILM[1]
+
+
+_FILM = (b'<script type="text/plain" data-film>', b"</script>\n")
+
+
+def _wrapped(size: int) -> int:
+    return len(_FILM[0]) + (size + 2) // 3 * 4 + len(_FILM[1])
+
+
+def _look(look: Look) -> dict[str, Any]:
+    """What the player is set to, in its own words; what is as usual is left out."""
+    chosen = {
+        "range": look.vmax,
+        "threshold": look.threshold or None,
+        "lag": look.lag or None,
+        "view": look.views if look.views != "both" else None,
+        "map": MAPS.get(look.cmap),
+    }
+    return {key: value for key, value in chosen.items() if value is not None}
+
+
+def _about(responses: Responses, transcript: Transcript | None) -> list[dict[str, Any]]:
+    """What stands below the player; no date, so that equal results stay equal."""
+    facts = [
+        f"Model: {responses.model_title} ({responses.model_id})",
+        f"Weights: SHA-256 {responses.weights_sha256}" if responses.weights_sha256 else "",
+        f"Clip: SHA-256 {responses.clip_sha256}",
+        f"Words: {words}" if (words := transcript_note(transcript)) else "",
+        *(f"{stream.capitalize()} features: {made}" for stream, made in sorted(responses.extractor_ids.items())),
+        f"Rows: {responses.n_trs} TRs of {responses.tr:g} s, {int(responses.valid.sum())} with a full past",
+    ]
+    return [
+        {"title": "How this was made", "text": methods_text(responses, transcript)},
+        {"title": "Model, clip and words", "lines": [fact for fact in facts if fact]},
+        {"title": "Please cite", "lines": [work.text for work in citations(responses)]},
+        {"title": "Licence", "lines": [LICENCE, KEPT_HERE]},
+    ]
+
+
+def _page(told: dict[str, Any], *, title: str, dark: bool) -> tuple[bytes, bytes]:
+    """The page in two halves; the film goes between them."""
+    surface = json.dumps({"data": base64.b64encode(SURFACE.read_bytes()).decode("ascii")})
+    player = f"\nwindow.CineglassSurface = {surface};\n{_code()}\n"
+    page = f"\n{(PAGE / 'page.js').read_text(encoding='utf-8')}"
+    policy = {
+        "default-src": "'none'",
+        "script-src": " ".join(f"'sha256-{base64.b64encode(sha256(code.encode()).digest()).decode('ascii')}'" for code in (player, page)),
+        "style-src": "'unsafe-inline'",
+        "media-src": "blob:",
+        "img-src": "data:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+    values = {
+        "policy": "; ".join(f"{key} {allowed}" for key, allowed in policy.items()),
+        "title": html.escape(title),
+        "styles": f"{_styles()}\n{(PAGE / 'page.css').read_text(encoding='utf-8')}",
+        "theme": "dark" if dark else "",
+        "value": json.dumps(told, allow_nan=False).replace("<", "\\u003c"),  # no text in it can end the element
+        "player": player,
+        "page": page,
+    }
+    before, after = (PAGE / "page.html").read_text(encoding="utf-8").split("{{film}}\n")
+    # one pass: braces in what is put in are text
+    return tuple(re.sub(r"\{\{(\w+)\}\}", lambda found: values[found[1]], half).encode() for half in (before, after))
+
+
+@lru_cache(maxsize=1)
 def _head(surface: str) -> str:
-    return f"<style>\n{_styles()}\n</style>\n<script>\nwindow.CineglassSurface = {surface};\n{_code()}\n</script>"
+    return f"<style>\n{_styles()}\n</style>\n<script>\nwindow.CineglassSurface = {json.dumps({'url': surface})};\n{_code()}\n</script>"
 
 
 def _styles() -> str:
-    return (FOLDER / "player.css").read_text(encoding="utf-8")
+    return "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in STYLES)
 
 
 def _code() -> str:

@@ -346,6 +346,8 @@
         const models = value.models || [];
         const keys = models.map((model) => model.key);
         told.heard(value.chosen);
+        root.dataset.chosen = value.chosen; // for the player's link, which names a model that is not the usual one
+        root.dataset.usual = root.dataset.usual || value.chosen;
         list.classList.toggle("cp-many", models.length > MANY);
         legend.textContent = models.length > MANY ? `Model: ${models.length} to choose from` : "Model";
         if (!keys.includes(wanted)) wanted = "";
