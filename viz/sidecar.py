@@ -100,7 +100,7 @@ def facts(responses: Responses, *, transcript: Transcript | None = None, look: L
         "SoftwareVersions": "; ".join(f"{name} {version}" for name, version in software().items()),
         "Hardware": hardware(responses),
         "Shown": made,
-        **({"Look": look.as_dict()} if look is not None else {}),
+        **({"Look": {**look.as_dict(), "range": look.range_of(responses)}} if look is not None else {}),
         "HowToRepeat": list(commands(responses, look, made)),
     }
     return without_places(found)
