@@ -386,7 +386,7 @@ def _pscalar(order: _Order) -> None:
     maps = {f"TR {asked.tr}": values[asked.tr]}
     if responses.valid.any():
         maps["mean of the valid TRs"] = values[responses.valid].mean(0)
-    write_pscalar(maps, order.path())
+    write_pscalar(maps, order.path(), simulated=responses.simulated)
 
 
 def _bids(order: _Order) -> Generator[Stage, None, tuple[Path, ...]]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from encoder.responses import Responses
 from extractors.errors import SelectionError
+from viz.look import values_of
 
 Rows = Sequence[int] | np.ndarray | Literal["valid"]
 
@@ -91,7 +92,7 @@ def pick(
         _check_fits(responses, other, subject)
     if tr is not None and rows is not None:
         raise SelectionError("tr_and_rows", "A TR and rows are both given.", "Give one of them.")
-    values, who = _values(responses, subject), _who(responses, subject)
+    values, who = values_of(responses, subject), _who(responses, subject)
     valid = responses.valid if other is None else responses.valid & other.valid
     if tr is not None:
         chosen = _checked([tr], valid)
@@ -108,7 +109,7 @@ def pick(
 
     shown, what = of(values), _words(chosen, series)
     if other is not None:
-        shown, what = shown - of(_values(other, subject)), f"{what} minus the same of {other.model_id}"
+        shown, what = shown - of(values_of(other, subject)), f"{what} minus the same of {other.model_id}"
     elif minus is not None:
         away = _checked(minus, valid)
         shown, what = shown - values[away].mean(0, dtype=np.float64), f"{what} minus {_words(away, False)}"
@@ -116,10 +117,6 @@ def pick(
     if not np.isfinite(shown).all():
         raise SelectionError("not_finite", "The values hold numbers that are not finite.", "Choose other rows.")
     return Picked(shown, series, tuple(chosen.tolist()), who, what, responses)
-
-
-def _values(responses: Responses, subject: int | None) -> np.ndarray:
-    return responses.values.mean(0, dtype=np.float64).astype(np.float32) if subject is None else responses.subject(subject)
 
 
 def _who(responses: Responses, subject: int | None) -> str:
