@@ -21,7 +21,7 @@ class Controls {
     part.maximum.addEventListener("click", () => player.picking.goToMaximum());
     part.rate.addEventListener("change", () => player.setRate(Number(part.rate.value)));
     part.keysButton.addEventListener("click", () => part.keys.toggle());
-    part.scatterButton.addEventListener("click", () => player.showScatter(!player.scattered));
+    part.onScatter = (on) => player.showScatter(on);
     part.lag.choose("0");
     part.onTab = (id) => {
       player.tab = id;

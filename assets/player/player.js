@@ -25,6 +25,7 @@ class CineglassPlayer {
     this.still = window.matchMedia("(prefers-reduced-motion: reduce)");
     this.picking = new Picking(this);
     this.controls = new Controls(this);
+    this.link = new Link(this);
     this.part.tabs.open();
   }
 
@@ -32,10 +33,12 @@ class CineglassPlayer {
 
   /** Take a value from Python. One without responses changes the state and keeps what is shown. */
   take(value) {
+    if (this.link.holds(value)) return;
     const state = value && value.state ? value.state : "empty";
     this.host.dataset.state = state;
     if (value && value.parcels) {
       const fresh = !this.result || value.run_id !== this.result.value.run_id;
+      this.link.say(value.notice);
       try {
         this.setResult(new Result(value), fresh);
       } catch (error) {
@@ -97,8 +100,9 @@ class CineglassPlayer {
     part.empty.hidden = true;
     this.measure();
     this.tick(this.clock.time);
+    const rests = fresh && this.link.open(result);
     if (fresh) {
-      this.wantsToPlay = !this.still.matches;
+      this.wantsToPlay = !this.still.matches && !rests;
       this.playWhenSeen();
       this.onReady();
     }
@@ -374,7 +378,7 @@ class CineglassPlayer {
     const ratio = Math.min(2, window.devicePixelRatio || 1);
     this.panes.show(this.settings.view || (this.host.clientWidth >= BESIDE_PX ? "both" : "glass"));
     this.panes.layout(ratio, theme);
-    if (this.panes.showsSurface) this.panes.open(() => this.redraw());
+    if (this.panes.showsSurface) this.panes.open(() => this.set({}, "brain"));
     if (this.scattered) part.scatter.layout(ratio, theme);
     const width = Math.max(260, part.plot.clientWidth);
     this.curves.layout(width, part.plot.clientHeight, ratio, theme);
@@ -429,7 +433,7 @@ class CineglassPlayer {
   showScatter(on) {
     const { part } = this;
     this.scattered = on;
-    part.scatterButton.setAttribute("aria-pressed", String(on));
+    part.nowViews.choose(on ? "scatter" : "ranked");
     part.lists.hidden = on;
     part.scatter.root.hidden = !on;
     if (!this.result) return;
@@ -444,6 +448,7 @@ class CineglassPlayer {
 
   dispose() {
     this.controls.dispose();
+    this.link.dispose();
     clearTimeout(this.saying);
     this.clock.pause();
   }

@@ -17,6 +17,7 @@ const ICONS = {
   pause: "M7 5h4v14H7zM13 5h4v14h-4z",
   back: "M7 6h2v12H7zM18 6v12l-8-6z",
   on: "M15 6h2v12h-2zM6 6v12l8-6z",
+  link: "M10 14a4 4 0 0 0 6 .5l3-3a4 4 0 0 0-5.7-5.7l-1.2 1.2M14 10a4 4 0 0 0-6-.5l-3 3a4 4 0 0 0 5.7 5.7l1.2-1.2",
   sound: "M4 9v6h4l5 4V5L8 9zM16 8a5 5 0 0 1 0 8M18.5 5.5a9 9 0 0 1 0 13",
   mute: "M4 9v6h4l5 4V5L8 9zM16 9l5 6M21 9l-5 6",
 };
@@ -250,11 +251,15 @@ function buildView(host) {
   const parcels = h("ol", { class: "cg-ranks cg-parcels" });
   part.ranking = new Ranking(networks, parcels, { point: (parcel) => part.onPoint(parcel), pick: (parcel) => part.onPick(parcel) });
   part.scatter = new Scatter((parcel) => part.onPoint(parcel), (parcel, whole) => part.onPick(parcel, whole));
-  part.scatterButton = h("button", { type: "button", class: "cg-button", "aria-pressed": "false", text: "Show every parcel", title: "Every parcel's value now, in a strip for its network" });
+  part.nowViews = segments("Shown at the playhead", [
+    { id: "ranked", label: "Ranked", title: "Networks and parcels in the order of their values" },
+    { id: "scatter", label: "Every parcel", title: "Every parcel's value, in a strip for its network" },
+  ], (id) => part.onScatter(id === "scatter"));
+  part.nowViews.choose("ranked");
   part.lists = h("div", { class: "cg-now" },
     h("div", {}, h("h3", { text: "Networks and groups, highest first" }), networks),
     h("div", {}, h("h3", { text: "Parcels farthest from zero" }), parcels));
-  const now = h("div", { class: "cg-panel" }, h("div", { class: "cg-nowbar" }, part.scatterButton), part.lists, part.scatter.root);
+  const now = h("div", { class: "cg-panel" }, h("div", { class: "cg-nowbar" }, part.nowViews), part.lists, part.scatter.root);
   part.words = h("div", { class: "cg-words", tabindex: 0, "aria-label": "Words of the film" });
   part.wordsNote = h("p", { class: "cg-note" });
   const script = h("div", { class: "cg-panel" }, part.wordsNote, part.words);
