@@ -203,6 +203,7 @@ class CineglassPlayer {
   }
 
   get layer() {
+    if (!this.result) return null;
     return this.result.layersOf(this.settings.subject).find(({ id }) => id === this.settings.layer) || null;
   }
 
