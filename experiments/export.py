@@ -73,6 +73,10 @@ KINDS: tuple[Kind, ...] = (
     _kind("networks-pdf", PICTURES, "Network curves, PDF", "the same for print", ".pdf"),
     _kind("mp4", FILMS, "Film, MP4", "film, words, brains and curves together, with the sound", ".mp4", takes="rows film", long=True),
     _kind("gif", FILMS, "Brains, GIF", "brains and curves, one picture a TR, each 1.49 s long", ".gif", takes="rows", long=True),
+    _kind("bids", WHOLE, "BIDS derivatives, ZIP", "every subject, with atlas, methods text and citations", ".zip", long=True),
+    _kind("html", WHOLE, "Player, HTML", "one file with its film; opens without a server or a network", ".html", takes="film", long=True),
+    _kind("npy", TABLES, "Parcels by TRs, NumPy", "float32 [TRs, 1000], z, of the subject shown", ".npy"),
+    _kind("tsv", TABLES, "Parcels by TRs, TSV", "one column a parcel, of the subject shown", ".tsv"),
     _kind("nifti-mean", VOLUMES, "Mean, NIfTI", "mean over the TRs, 2 mm, MNI152NLin6Asym", ".nii.gz", takes="rows"),
     _kind("nifti-tr", VOLUMES, "This TR, NIfTI", "one TR, 2 mm, MNI152NLin6Asym", ".nii.gz", takes="tr"),
     _kind("nifti-contrast", VOLUMES, "Contrast, NIfTI", "mean of some TRs minus the mean of others", ".nii.gz", takes="rows minus"),
@@ -80,10 +84,6 @@ KINDS: tuple[Kind, ...] = (
     _kind("gifti", VOLUMES, "Surface series, GIFTI", "fsaverage5, one file a hemisphere", "_hemi-L.func.gii", "_hemi-R.func.gii", long=True),
     _kind("ptseries", VOLUMES, "Parcel series, CIFTI", "1000 parcels by TRs", ".ptseries.nii"),
     _kind("pscalar", VOLUMES, "Parcel maps, CIFTI", "mean over the valid TRs, and this TR", ".pscalar.nii", takes="tr"),
-    _kind("npy", TABLES, "Parcels by TRs, NumPy", "float32 [TRs, 1000], z, of the subject shown", ".npy"),
-    _kind("tsv", TABLES, "Parcels by TRs, TSV", "one column a parcel, of the subject shown", ".tsv"),
-    _kind("bids", WHOLE, "BIDS derivatives, ZIP", "every subject, with atlas, methods text and citations", ".zip", long=True),
-    _kind("html", WHOLE, "Player, one HTML file", "this player with its film; opens without a server or a network", ".html", takes="film", long=True),
 )
 
 
@@ -196,7 +196,7 @@ def export(
         try:
             folder.mkdir(parents=True, exist_ok=True)
             work.mkdir()
-            made = yield from passing_on(_MAKERS[chosen.id](_Order(result, chosen, asked, work, stem, card)))
+            made = yield from _MAKERS[chosen.id](_Order(result, chosen, asked, work, stem, card))
             sidecar = _sidecar(result, chosen, asked, made)
             done = [path.replace(folder / path.name) for path in (*made, sidecar)]
         finally:
