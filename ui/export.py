@@ -83,14 +83,19 @@ def export_value(place: str, *, simulated: bool, n_trs: int, film: str | None = 
     if more:
         groups.append({"title": "Clip and model, ready" if card else "The clip, ready", "files": more})
     titles = dict.fromkeys(kind.group for kind in KINDS)
-    makers = [{"title": title, "items": [_item(kind, n_trs) for kind in KINDS if kind.group == title]} for title in titles]
+    makers = [{"title": title, "items": _items([kind for kind in KINDS if kind.group == title], n_trs)} for title in titles]
     return {"makers": makers, "groups": groups, "mark": SIMULATED if simulated else PREDICTED, "simulated": simulated}
 
 
-def _item(kind: Kind, n_trs: int) -> dict[str, Any]:
-    note = f"{kind.note}, about {_megabytes(nifti_size(n_trs))}" if kind.id == "nifti-4d" else kind.note
-    fields = [{"name": name, "label": label, "placeholder": placeholder} for name, label, placeholder in FIELDS.get(_asks(kind), ())]
-    return {"id": kind.id, "label": kind.label, "note": note, "fields": fields}
+def _items(kinds: list[Kind], n_trs: int) -> list[dict[str, Any]]:
+    """One line for what is the same in several formats: a button for each of them."""
+    items: dict[str, dict[str, Any]] = {}
+    for kind in kinds:
+        what, _, form = kind.label.rpartition(", ")
+        note = f"{kind.note}, about {_megabytes(nifti_size(n_trs))}" if kind.id == "nifti-4d" else kind.note
+        fields = [{"name": name, "label": label, "placeholder": placeholder} for name, label, placeholder in FIELDS.get(_asks(kind), ())]
+        items.setdefault(what, {"label": what, "note": note, "fields": fields, "forms": []})["forms"].append({"id": kind.id, "label": form})
+    return list(items.values())
 
 
 def _asks(kind: Kind) -> str:

@@ -78,7 +78,7 @@ def build_demo(settings: Settings | None = None, *, predict: Callable[..., Itera
             with gr.Column(elem_id="cp-below"), gr.Tabs(elem_id="cp-tabs"):
                 with gr.Tab("Method and trust"):
                     trust = trust_tab(trust_value(card, first.responses if first else None))
-                with gr.Tab("Edit the words"):
+                with gr.Tab("Words"):
                     words = words_tab(first.transcript if first else None)
                 with gr.Tab("Export"):
                     export = export_tab(events.export_of(first) if first else {})

@@ -64,26 +64,31 @@
       const words = make("div", "cp-maker-words");
       words.append(make("strong", "", item.label), make("span", "cp-note", item.note));
       const fields = item.fields.map((one) => field(`${item.label}: ${one.label}`, one.placeholder, one.name));
-      const button = make("button", "cp-button", "Make");
-      button.type = "button";
-      button.setAttribute("aria-label", `Make: ${item.label}`);
-      button.addEventListener("click", () => {
+      const ask = (id) => {
         const player = playerNow();
         if (!player || busy) return;
         const asked = Object.fromEntries(fields.map((input) => [input.dataset.field, input.value]));
-        trigger("make", { kind: item.id, player, dark: dark.checked, ...asked });
-      });
+        trigger("make", { kind: id, player, dark: dark.checked, ...asked });
+      };
+      const forms = make("div", "cp-maker-forms");
+      for (const { id, label } of item.forms) {
+        const button = make("button", "cp-button", label);
+        button.type = "button";
+        button.dataset.kind = id;
+        button.setAttribute("aria-label", `Make ${item.label} as ${label}`);
+        button.addEventListener("click", () => ask(id));
+        buttons.push(button);
+        forms.append(button);
+      }
       fields.forEach((input) => input.addEventListener("keydown", (event) => {
-        if (event.key === "Enter") button.click();
+        if (event.key === "Enter") ask(item.forms[0].id);
       }));
-      buttons.push(button);
-      row.append(words);
+      row.append(words, forms);
       if (fields.length) {
         const box = make("div", "cp-maker-fields");
         box.append(...fields);
         row.append(box);
       }
-      row.append(button);
       return row;
     }
 
