@@ -29,7 +29,7 @@ class Picked:
     rows : tuple of int
         Rows of the result that the values come from.
     who, what : str
-        "Sim 1" or "mean of Sim 1,2,3,5"; "TR 12", "mean of 37 TRs", "TRs 0 to 49", each with what was taken away.
+        "Sim 1" or "mean of Sim 1,2,3,5"; "TR 12", "mean of TRs 10-46", "mean of 7 TRs" (not in a row), "TRs 0 to 49", each with what was taken away.
     responses : Responses
     """
 
@@ -131,7 +131,10 @@ def _who(responses: Responses, subject: int | None) -> str:
 def _words(rows: np.ndarray, series: bool) -> str:
     if len(rows) == 1:
         return f"TR {rows[0]}"
-    return f"TRs {rows[0]} to {rows[-1]}" if series else f"mean of {len(rows)} TRs"
+    if series:
+        return f"TRs {rows[0]} to {rows[-1]}"
+    joined = (np.diff(rows) == 1).all()
+    return f"mean of TRs {rows[0]}-{rows[-1]}" if joined else f"mean of {len(rows)} TRs"
 
 
 def _checked(rows: Rows, valid: np.ndarray) -> np.ndarray:

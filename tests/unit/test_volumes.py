@@ -219,6 +219,19 @@ def test_a_volume_lies_where_the_parcel_table_says(responses):
         np.testing.assert_allclose(centre, load_atlas().centroids[parcel], atol=1.5)
 
 
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ({"tr": 4}, b"TR 4"),
+        ({"rows": [4, 5, 6]}, b"mean of TRs 4-6"),
+        ({"rows": [4, 6], "minus": [8, 9]}, b"mean of 2 TRs minus mean of TRs 8-9"),
+        ({"rows": range(4, 7), "mean": False}, b"TRs 4 to 6"),
+    ],
+)
+def test_the_header_says_which_trs(responses, how, says):
+    assert to_nifti(responses, subject=5, **how).header["descrip"].item() == b"SIMULATED; Sim 5; MNI152NLin6Asym; " + says + b"; tiny"
+
+
 @pytest.mark.parametrize(("simulated", "says"), [(True, b"SIMULATED; Sim 1;"), (False, b"predicted; Subject 1;")])
 def test_the_header_says_whether_a_brain_is_simulated(simulated, says):
     made = some_responses(rows=ROWS, simulated=simulated, model_id="a-model-with-a-long-name" * 9)
