@@ -219,14 +219,13 @@ def _description(dataset: _Dataset) -> dict[str, Any]:
     address = program_address()
     program = {"Name": PROGRAM, "Version": program_version(), **({"CodeURL": address} if address else {})}
     model = {"Name": responses.model_title, "Version": responses.weights_sha256, "Description": f"the model {responses.model_id}"}
-    source = next((url for entry in card.references for url in entry.values()), None) if card is not None else None
     return without_places(
         {
             "Name": dataset.name,
             "BIDSVersion": BIDS_VERSION,
             "DatasetType": "derivative",
             "License": card.licence if card is not None else "Not known here: that of the model's weights, which its card states.",
-            "GeneratedBy": [program, {**model, **({"CodeURL": source} if source else {})}],
+            "GeneratedBy": [program, model],
             "HowToAcknowledge": "Cite the program, the model and the atlas; docs/references.bib lists them.",
             "ReferencesAndLinks": [citation.text for citation in citations(responses)],
             "Simulated": responses.simulated,
@@ -238,7 +237,10 @@ def _readme(dataset: _Dataset) -> str:
     responses = dataset.responses
     head = "SIMULATED RESPONSES: no brain was measured." if responses.simulated else "PREDICTED RESPONSES: nobody watched this film in a scanner."
     who = ", ".join(f"{name} is {label}" for name, label in zip(responses.subject_files, responses.subject_labels, strict=True))
-    film = "the film as it was analysed, " if dataset.film is not None else ""
+    stimuli = [
+        *(["the film as it was analysed"] if dataset.film is not None else []),
+        *(["words with their times"] if dataset.transcript.n_words else []),
+    ]
     lines = [
         head,
         "",
@@ -246,16 +248,16 @@ def _readme(dataset: _Dataset) -> str:
         "Row k, counted from 0, stands for film time (k + 0.5) * TR. Mean maps are over the rows named in their sidecars.",
         f"Volumes and coordinates are in {SPACE}, which FSL calls MNI152; not in MNI152NLin2009cAsym.",
         "",
-        "sub-*/func      time series (TSV, CIFTI) and mean maps (CIFTI, NIfTI), each with a sidecar that says how to make it again",
-        f"tpl-{SPACE}  the parcel volume; atlas-{ATLAS}_dseg.tsv names its parcels",
-        f"stimuli         {film}words with their times" if dataset.transcript.n_words or film else "",
-        "docs            methods text with references, the networks' curves",
-        f"{OWN}  the program's own files: responses.npy float32 [subjects, TRs, 1000], network means, and the words as an Algonauts",
-        "                table, whose cells are not quoted for spreadsheets",
+        "sub-*/func: time series (TSV, CIFTI) and mean maps (CIFTI, NIfTI), each with a sidecar that says how to make it again.",
+        f"tpl-{SPACE}: the volume of the parcels; atlas-{ATLAS}_dseg.tsv names them.",
+        *([f"stimuli: {' and '.join(stimuli)}."] if stimuli else []),
+        "docs: methods text with references, and the networks' curves.",
+        f"{OWN}: the program's own files: responses.npy float32 [subjects, TRs, 1000], network means, and the words as an Algonauts table,",
+        "whose cells are not guarded against the formulas of spreadsheets.",
         "",
         "Files that .bidsignore lists have no name in BIDS yet; they follow xcp_d.",
     ]
-    return "\n".join(line for number, line in enumerate(lines) if line or not number or lines[number - 1]) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def _methods(dataset: _Dataset) -> str:

@@ -212,7 +212,7 @@ def _valid(responses: Responses, transcript: Transcript | None) -> Iterator[str]
     kept = int(responses.valid.sum())
     window = responses.extra.get("window_s")
     warm_up = f"{window:g} s, the longest window of an extractor, and " if isinstance(window, (int, float)) and window else ""
-    why = f"the first ones lacked a past of {warm_up}{HRF_S:g} s of haemodynamics, the last {TAIL_TRS} were left out as Algonauts 2025 does"
+    why = f"the first ones lacked a past of {warm_up}{HRF_S:g} s of haemodynamics, the last {TAIL_TRS} were left out, as in Algonauts 2025"
     if kept == responses.n_trs:
         yield "All rows were kept for means and ranges."
     elif kept:
