@@ -41,7 +41,7 @@ SHADES = 40
 """Steps of grey that are stored."""
 
 LIGHT_FLOOR = 0.82
-GREYS = {"light": (138, 222), "dark": (52, 132)}
+GREYS = {"light": (138, 222), "dark": (40, 104)}
 """A grey pixel is ``low + (high - low) * shade / 255`` of its theme; a coloured one is its colour times
 ``LIGHT_FLOOR + (1 - LIGHT_FLOOR) * shade / 255``."""
 

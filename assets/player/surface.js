@@ -8,7 +8,7 @@ const SURFACE_HEIGHT = 432;
 const SHADE_STEPS = 64;
 const BRAIN_WITHOUT_PARCEL = 65535;
 const NO_BRAIN = (PARCELS + 1) * SHADE_STEPS;
-const QUARTERS = [[0.25, 0.25], [0.75, 0.25], [0.25, 0.75], [0.75, 0.75]]; // where a pixel is looked up, so that borders are soft
+const QUARTERS = [0.25, 0.75]; // where a pixel is looked up, across and down, so that borders are soft
 
 /** The maps from an address or from bytes; how they are stored is told in viz/surface_maps.py. */
 async function loadSurface(source) {
@@ -95,46 +95,53 @@ class Surface {
     this.image = this.context.createImageData(wide, this.canvas.height);
     this.ink = new Uint32Array(this.image.data.buffer);
     this.ringed = [];
-    const pixels = [];
-    const keys = [];
-    const borders = [];
-    const mixes = [];
-    const four = [0, 0, 0, 0];
+    const area = wide * this.canvas.height;
+    const pixels = new Uint32Array(area);
+    const keys = new Uint16Array(area);
+    const borders = new Uint32Array(area);
+    const mixes = new Uint16Array(area * 4);
+    let plain = 0;
+    let mixed = 0;
+    const four = new Uint16Array(4);
     for (const place of this.places) {
       const { view, scale } = place;
       const bottom = Math.ceil((place.y + place.height) * ratio);
       const right = Math.ceil((place.x + place.width) * ratio);
+      const { ids, shades, width, height } = view;
       for (let y = Math.floor(place.y * ratio); y < bottom; y += 1) {
+        const rows = QUARTERS.map((part) => Math.floor(((y + part) / ratio - place.y) * scale));
         for (let x = Math.floor(place.x * ratio); x < right; x += 1) {
           let shade = 0;
           let inside = 0;
           for (let i = 0; i < 4; i += 1) {
-            const column = Math.floor(((x + QUARTERS[i][0]) / ratio - place.x) * scale);
-            const row = Math.floor(((y + QUARTERS[i][1]) / ratio - place.y) * scale);
-            const at = row * view.width + column;
-            const id = column >= 0 && column < view.width && row >= 0 && row < view.height ? view.ids[at] : 0;
+            const column = Math.floor(((x + QUARTERS[i & 1]) / ratio - place.x) * scale);
+            const row = rows[i >> 1];
+            const at = row * width + column;
+            const id = column >= 0 && column < width && row >= 0 && row < height ? ids[at] : 0;
             four[i] = id === 0 ? PARCELS + 1 : id === BRAIN_WITHOUT_PARCEL ? 0 : id;
             if (id) {
-              shade += view.shades[at];
+              shade += shades[at];
               inside += 1;
             }
           }
           if (!inside) continue;
           const step = Math.round(((shade / inside - 1) / 254) * (SHADE_STEPS - 1));
           if (four[0] === four[1] && four[0] === four[2] && four[0] === four[3]) {
-            pixels.push(y * wide + x);
-            keys.push(four[0] * SHADE_STEPS + step);
+            pixels[plain] = y * wide + x;
+            keys[plain] = four[0] * SHADE_STEPS + step;
+            plain += 1;
           } else {
-            borders.push(y * wide + x);
-            for (const slot of four) mixes.push(slot > PARCELS ? NO_BRAIN : slot * SHADE_STEPS + step);
+            borders[mixed] = y * wide + x;
+            for (let i = 0; i < 4; i += 1) mixes[mixed * 4 + i] = four[i] > PARCELS ? NO_BRAIN : four[i] * SHADE_STEPS + step;
+            mixed += 1;
           }
         }
       }
     }
-    this.pixels = Uint32Array.from(pixels);
-    this.keys = Uint16Array.from(keys);
-    this.borders = Uint32Array.from(borders);
-    this.mixes = Uint16Array.from(mixes);
+    this.pixels = pixels.slice(0, plain);
+    this.keys = keys.slice(0, plain);
+    this.borders = borders.slice(0, mixed);
+    this.mixes = mixes.slice(0, mixed * 4);
   }
 
   /** Draw one row of z values, or none (`row` -1: no prediction). `settings.marks`: parcels to ring, [{parcel, colour}]. */
@@ -246,6 +253,7 @@ class Surface {
     still.width = this.canvas.width;
     still.height = this.canvas.height;
     const context = still.getContext("2d");
+    this.drawRim(context);
     context.scale(this.ratio, this.ratio);
     context.textBaseline = "alphabetic";
     for (const { view, x, y, width } of this.places) {
@@ -278,20 +286,33 @@ class Surface {
     this.still = still;
   }
 
+  /** A fine line along the brain's edge: colours near zero may be those of the page. */
+  drawRim(context) {
+    if (!this.ready) return;
+    const wide = this.canvas.width;
+    const brain = new Uint8Array(wide * this.canvas.height);
+    for (const pixel of this.pixels) brain[pixel] = 1;
+    for (const pixel of this.borders) brain[pixel] = 1;
+    context.fillStyle = this.theme.crease;
+    for (let pixel = wide; pixel < brain.length - wide; pixel += 1) {
+      if (!brain[pixel] || (brain[pixel - 1] && brain[pixel + 1] && brain[pixel - wide] && brain[pixel + wide])) continue;
+      context.fillRect(pixel % wide, Math.floor(pixel / wide), 1, 1);
+    }
+  }
+
   drawNone() {
     const context = this.context;
     context.save();
     context.scale(this.ratio, this.ratio);
-    context.font = `600 14px ${this.theme.font}`;
+    context.font = `600 ${this.width < 480 ? 12 : 14}px ${this.theme.font}`;
     context.textAlign = "center";
     context.textBaseline = "middle";
     const text = "no prediction here";
-    const half = context.measureText(text).width / 2 + 10;
-    const [first] = this.places;
-    // where the four brains leave room: between the medial views under the occipital poles, or between the two rows
-    const y = this.places[1].y === first.y ? first.y + first.height * 0.92 : first.y + first.height + 7;
+    const half = context.measureText(text).width / 2 + 6;
+    const medial = this.places.find(({ view }) => view.key === "ml");
+    const y = medial.y + medial.height * 0.92; // under the frontal lobes, where the medial views leave room between them
     context.fillStyle = this.theme.surface;
-    context.fillRect(this.width / 2 - half, y - 11, half * 2, 22);
+    context.fillRect(this.width / 2 - half, y - 8, half * 2, 16);
     context.fillStyle = this.theme.text;
     context.fillText(text, this.width / 2, y);
     context.restore();

@@ -17,7 +17,14 @@ from viz.surface_maps import GREYS, LIGHT_FLOOR, read_surface_maps
 
 pytestmark = pytest.mark.browser
 
-THEME = {"font": "sans-serif", "text": "#16202e", "muted": "#5a6675", "surface": "#ffffff", "warn": "#a34a0b", "outline": "#333", "crease": "#777"}
+THEME = {
+    "font": "sans-serif",
+    "text": "#16202e",
+    "muted": "#5a6675",
+    "surface": "#ffffff",
+    "warn": "#a34a0b",
+    "crease": "rgba(70, 84, 102, 0.42)",
+}
 SETTINGS = {"range": 1.0, "threshold": 0.0, "map": "light", "dark": False, "simulated": True, "who": "Sim 1"}
 VALUES = np.sin(0.37 * np.arange(1000)).round(3)
 KEYS = ("ll", "ml", "mr", "lr")
