@@ -238,7 +238,7 @@ def _changed(look: Look | None) -> dict[str, Any]:
 def _as_option(value: Any) -> str:
     """A value as the command line takes it; rows as "10-19,25"."""
     if not isinstance(value, (list, tuple, np.ndarray)):
-        return str(value)
+        return f"{value:g}" if isinstance(value, float) else str(value)
     rows = [int(row) for row in value]
     starts = [k for k, row in enumerate(rows) if k == 0 or row != rows[k - 1] + 1]
     runs = [rows[start:end] for start, end in zip(starts, [*starts[1:], len(rows)], strict=True)]
