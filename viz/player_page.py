@@ -36,6 +36,7 @@ SCRIPTS = (
     "surface.js",
     "bar.js",
     "curves.js",
+    "zoom.js",
     "keys.js",
     "panels.js",
     "scatter.js",

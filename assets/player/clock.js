@@ -14,6 +14,7 @@ class Clock {
     this.hasPicture = false;
     this.duration = 0;
     this.stopwatch = { on: true, playing: false, time: 0, at: 0 };
+    this.rate = 1;
     this.error = "";
     this.frames = { seen: 0, missed: 0, last: 0 };
     this.waiting = 0; // which request is out; a request from before a change of film is let go
@@ -41,6 +42,7 @@ class Clock {
       if (url) this.video.src = url;
       else this.video.removeAttribute("src");
       this.video.load();
+      this.setRate(this.rate); // a new film starts at the element's default
     } else if (url) {
       this.video.currentTime = 0;
     }
@@ -65,7 +67,17 @@ class Clock {
     const watch = this.stopwatch;
     if (!watch.on) return Math.min(this.video.currentTime, this.duration);
     if (!watch.playing) return watch.time;
-    return Math.min(this.duration, watch.time + (performance.now() - watch.at) / 1000);
+    return Math.min(this.duration, watch.time + (this.rate * (performance.now() - watch.at)) / 1000);
+  }
+
+  /** How fast the film runs, 0.5 to 2: voices keep their pitch, and the stopwatch keeps to the same rate. */
+  setRate(rate) {
+    const watch = this.stopwatch;
+    if (watch.playing) Object.assign(watch, { time: this.time, at: performance.now() });
+    this.rate = Math.min(2, Math.max(0.5, rate));
+    this.video.preservesPitch = true;
+    this.video.defaultPlaybackRate = this.rate;
+    this.video.playbackRate = this.rate;
   }
 
   async play() {

@@ -17,6 +17,7 @@ class Controls {
     part.onPoint = (parcel) => player.result && player.picking.point(parcel);
     part.onPick = (parcel, whole) => player.result && player.picking.pick(parcel, whole);
     part.onUnpin = (parcel) => player.picking.pick(parcel);
+    part.onSecond = (second) => player.setSecond(second);
     part.layer.addEventListener("change", () => player.setLayer(part.layer.value));
     part.maximum.addEventListener("click", () => player.picking.goToMaximum());
     part.rate.addEventListener("change", () => player.setRate(Number(part.rate.value)));
@@ -44,7 +45,7 @@ class Controls {
       else player.setRange(player.settings.range, player.settings.rangeTyped);
     });
     part.rangeAuto.addEventListener("click", () => player.setRange(player.result.value.range, false));
-    part.map.addEventListener("change", () => player.set({ mapChoice: part.map.value }, "brain"));
+    part.map.addEventListener("change", () => player.set({ mapChoice: part.map.value }, "brain", "curves"));
     part.palette.addEventListener("change", () => {
       player.set({ palette: part.palette.value }, "curves");
       player.paintChips();

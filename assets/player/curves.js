@@ -1,6 +1,7 @@
-// Network and group curves over film time, with labels at their ends.
+// Curves over film time, of networks, groups and pinned parcels, with labels at their ends.
 
 const MARKS = ["circle", "square", "up", "diamond", "down", "cross", "star"];
+const PIN_DASH = [8, 3, 2, 3];
 
 function niceStep(span, most) {
   const rough = span / most;
@@ -15,6 +16,7 @@ class Curves {
     this.context = canvas.getContext("2d");
     this.dotContext = dots.getContext("2d");
     this.drawn = [];
+    this.onDraw = () => {};
   }
 
   layout(width, height, ratio, theme) {
@@ -24,7 +26,7 @@ class Curves {
       canvas.height = Math.round(height * ratio);
     }
     this.narrow = width < 560;
-    this.left = this.narrow ? 34 : 52;
+    this.left = this.narrow ? 40 : 58;
     this.right = this.narrow ? 88 : 176;
     this.top = 10;
     this.bottom = this.narrow ? 34 : 36;
@@ -34,17 +36,32 @@ class Curves {
     return this.width - this.left - this.right;
   }
 
+  get span() {
+    return this.to - this.from;
+  }
+
+  /** Whether less than the whole film is drawn. */
+  get zoomed() {
+    return this.span < this.result.duration - 1e-6;
+  }
+
   xOf(time) {
-    return this.left + (time / this.result.duration) * this.plotWidth;
+    return this.left + ((time - this.from) / this.span) * this.plotWidth;
   }
 
   timeAt(x) {
-    return Math.min(this.result.duration, Math.max(0, ((x - this.left) / this.plotWidth) * this.result.duration));
+    return Math.min(this.to, Math.max(this.from, this.from + ((x - this.left) / this.plotWidth) * this.span));
   }
 
+  /** Whether a film time lies in the part that is drawn: elsewhere no playhead is to be seen. */
+  sees(time) {
+    return time >= this.from - 1e-6 && time <= this.to + 1e-6;
+  }
+
+  /** Where a value stands; beyond the axis at its end, as its colour is. */
   yOf(value) {
     const half = (this.height - this.top - this.bottom) / 2;
-    return this.top + half - (value / this.range) * half;
+    return this.top + half - Math.max(-1, Math.min(1, value / this.range)) * half;
   }
 
   /** Film time that a row stands for: the middle of its TR, or 5 s before it when shifted back. */
@@ -52,42 +69,77 @@ class Curves {
     return (row + 0.5) * this.result.tr - lag;
   }
 
-  /** Draw everything but playhead and dots. */
+  /**
+   * Draw everything but playhead and dots. Of the settings it reads subject, visible, split, band, lag, palette, dark, simulated; pins (parcels
+   * with a line of their own); second ("beside" | "residual" | "off"); window ([from, to] in film seconds, null: all); locked (the axis has
+   * the brains' range); map, range and threshold (for the strip of colours at the axis).
+   */
   draw(result, settings) {
     this.result = result;
-    this.range = result.curveRange;
     this.lag = settings.lag;
+    [this.from, this.to] = windowOf(settings.window, result.duration);
+    const { second } = result;
+    const there = second && second.members(settings.subject).length > 0;
+    this.second = there && settings.second !== "off" ? second : null;
+    this.residual = Boolean(this.second) && settings.second === "residual";
+    this.missing = Boolean(second) && !there && settings.second !== "off";
+    this.drawn = this.linesOf(result, settings);
+    this.range = settings.locked ? settings.range : this.ownRange(result);
     const context = this.context;
     context.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
     context.clearRect(0, 0, this.width, this.height);
     this.drawHatching(context);
     this.drawAxes(context, settings);
-    this.drawn = [];
-    for (const curve of CURVES) {
-      if (!settings.visible.has(curve.id)) continue;
-      for (const side of settings.split ? ["L", "R"] : [""]) {
-        if (side && !parcelsOf(curve, side).length) continue;
-        const band = settings.band ? result.band(settings.subject, curve, side) : null;
-        this.drawn.push({ curve, side, band, values: result.curve(settings.subject, curve, side), colour: sideColour(curve, side, settings) });
-      }
-    }
     context.save();
     context.beginPath();
     context.rect(this.left, this.top, this.plotWidth, this.height - this.top - this.bottom);
     context.clip();
     for (const line of this.drawn) this.drawBand(context, line, settings);
+    for (const line of this.drawn) this.drawOther(context, line);
     for (const line of this.drawn) this.drawLine(context, line, settings);
     context.restore();
     this.drawLabels(context);
-    if (settings.simulated) {
-      context.font = `600 10.5px ${this.theme.font}`;
-      context.fillStyle = this.theme.warn;
-      context.textAlign = "right";
-      context.textBaseline = "top";
-      context.letterSpacing = "1.5px";
-      context.fillText("SIMULATED", this.width - 2, this.height - this.bottom + 20);
-      context.letterSpacing = "0px";
+    this.drawNotes(context, settings);
+    this.onDraw();
+  }
+
+  /** The lines of the chosen curves, then those of the pinned parcels. */
+  linesOf(result, settings) {
+    const { subject } = settings;
+    const lines = [];
+    const add = (line, first, second, rest) => {
+      if (!this.residual) lines.push({ ...line, values: first, other: second });
+      else if (rest) lines.push({ ...line, values: rest, other: null, band: null });
+    };
+    for (const curve of CURVES) {
+      if (!settings.visible.has(curve.id)) continue;
+      for (const side of settings.split ? ["L", "R"] : [""]) {
+        if (side && !parcelsOf(curve, side).length) continue;
+        const line = { curve, side, band: settings.band ? result.band(subject, curve, side) : null, colour: sideColour(curve, side, settings) };
+        const { second } = this;
+        add(line, result.curve(subject, curve, side), second && !this.residual && second.curve(subject, curve, side), this.residual && second.residual(subject, curve, side));
+      }
     }
+    (settings.pins || []).forEach((parcel, place) => {
+      const name = parcelName(parcel);
+      const curve = { id: `parcel-${parcel}`, kind: "pin", number: place, label: name, short: name };
+      const { second } = this;
+      const line = { curve, side: "", band: null, colour: pinColour(place, settings) };
+      add(line, result.parcelCurve(subject, parcel), second && !this.residual && second.parcelCurve(subject, parcel), this.residual && second.residual(subject, parcel));
+    });
+    return lines;
+  }
+
+  /** Range of an axis of its own: that of all curves, and of the pinned parcels, which are farther from zero. */
+  ownRange(result) {
+    let range = this.residual ? this.second.residualRange || 0.1 : Math.max(result.curveRange, this.second ? this.second.curveRange : 0);
+    for (const { curve, values, other } of this.drawn) {
+      if (curve.kind !== "pin") continue;
+      for (const list of other ? [values, other] : [values]) {
+        for (const value of list) if (Math.abs(value) * 1.08 > range) range = Math.abs(value) * 1.08;
+      }
+    }
+    return range;
   }
 
   drawHatching(context) {
@@ -153,13 +205,13 @@ class Curves {
       context.fillStyle = this.theme.muted;
       context.textAlign = "right";
       context.textBaseline = "middle";
-      context.fillText(tick === 0 ? "0" : signed(tick * step, step < 0.1 ? 2 : step < 1 ? 1 : 0), this.left - 6, y);
+      context.fillText(tick === 0 ? "0" : signed(tick * step, step < 0.1 ? 2 : step < 1 ? 1 : 0), this.left - 12, y);
     }
-    const steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600];
-    const every = steps.find((seconds) => (seconds / this.result.duration) * this.plotWidth >= 52) || 1200;
+    const steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200];
+    const every = steps.find((seconds) => (seconds / this.span) * this.plotWidth >= 52) || 3600;
     context.textAlign = "center";
     context.textBaseline = "top";
-    for (let time = 0; time <= this.result.duration + 1e-6; time += every) {
+    for (let time = Math.ceil(this.from / every - 1e-9) * every; time <= this.to + 1e-6; time += every) {
       const x = Math.round(this.xOf(time)) + 0.5;
       context.strokeStyle = this.theme.crease;
       context.beginPath();
@@ -168,25 +220,124 @@ class Curves {
       context.stroke();
       context.fillText(clockText(time), x, bottom + 6);
     }
-    const shifted = this.narrow ? "film time, shifted back 5 s" : "film time (min:s), response shifted back 5 s";
-    context.fillText(settings.lag ? shifted : "film time (min:s)", this.left + this.plotWidth / 2, bottom + 20);
-    if (!this.narrow) {
-      context.save();
-      context.translate(11, (this.top + bottom) / 2);
-      context.rotate(-Math.PI / 2);
-      context.textBaseline = "middle";
-      context.fillText("predicted BOLD (z)", 0, 0);
-      context.restore();
+    if (!this.residual) this.drawStrip(context, settings);
+    const lag = this.narrow ? "film time, shifted back 5 s" : "film time (min:s), response shifted back 5 s";
+    context.fillStyle = this.theme.muted;
+    context.fillText(settings.lag ? lag : "film time (min:s)", this.left + this.plotWidth / 2, bottom + 20);
+    if (this.zoomed) {
+      const x = (time) => this.left + (time / this.result.duration) * this.plotWidth;
+      context.fillStyle = this.theme.grid;
+      context.fillRect(this.left, this.height - 2, this.plotWidth, 2);
+      context.fillStyle = this.theme.muted;
+      context.fillRect(x(this.from), this.height - 3, Math.max(4, x(this.to) - x(this.from)), 3);
     }
+    if (this.narrow) return;
+    context.save();
+    context.translate(11, (this.top + bottom) / 2);
+    context.rotate(-Math.PI / 2);
+    context.textBaseline = "middle";
+    context.fillText(this.residual ? `${shortened(this.second.label)} − predicted (z)` : this.second ? "BOLD (z)" : "predicted BOLD (z)", 0, 0);
+    context.restore();
+  }
+
+  /** The brains' colours along the axis: what stands at a height has the colour beside it. */
+  drawStrip(context, settings) {
+    const table = colourTable(settings.map);
+    const bottom = this.height - this.bottom;
+    const half = (bottom - this.top) / 2;
+    context.save();
+    for (let y = this.top; y < bottom; y += 1) {
+      const value = ((this.top + half - y - 0.5) / half) * this.range;
+      const start = levelOf(value, settings.range) * 3;
+      context.globalAlpha = fade(Math.abs(value), settings.threshold);
+      context.fillStyle = `rgb(${table[start]},${table[start + 1]},${table[start + 2]})`;
+      context.fillRect(this.left - 8, y, 6, 1);
+    }
+    context.restore();
+    context.strokeStyle = this.theme.grid;
+    context.strokeRect(this.left - 8.5, this.top - 0.5, 7, bottom - this.top + 1);
+  }
+
+  /** What must be said in the picture: whose scale it is, what the broken lines are, what is not here, and that it is simulated. */
+  drawNotes(context, settings) {
+    context.textBaseline = "top";
+    context.font = `11px ${this.theme.font}`;
+    const says = [];
+    if (!settings.locked) says.push("own scale");
+    if (this.second && !this.residual) says.push(`line: predicted, broken: ${shortened(this.second.label)}`);
+    if (this.residual) says.push(`${shortened(this.second.label)} minus predicted`);
+    if (this.missing) says.push(`${shortened(this.result.second.label)}: none for ${settings.subject === MEAN ? "the mean" : "this subject"}`);
+    if (this.drawn.some(({ curve }) => curve.kind === "pin") && !this.result.everySeries.every(({ chunks }) => chunks.whole)) says.push("pinned parcels: some TRs still loading");
+    let y = this.top + 4;
+    for (const text of says) {
+      const width = context.measureText(text).width + 8;
+      context.globalAlpha = 0.86;
+      context.fillStyle = this.theme.surface;
+      context.fillRect(this.left + 4, y, width, 15);
+      context.globalAlpha = 1;
+      context.fillStyle = this.theme.muted;
+      context.textAlign = "left";
+      context.fillText(text, this.left + 8, y + 2);
+      y += 16;
+    }
+    this.notes = says;
+    if (!settings.simulated) return;
+    context.font = `600 10.5px ${this.theme.font}`;
+    context.fillStyle = this.theme.warn;
+    context.textAlign = "right";
+    context.letterSpacing = "1.5px";
+    context.fillText("SIMULATED", this.width - 2, this.height - this.bottom + 20);
+    context.letterSpacing = "0px";
+  }
+
+  /** First and last row to draw: those in the window, and one more to either side. */
+  get rowsSeen() {
+    const { tr, rows } = this.result;
+    const first = Math.floor((this.from + this.lag) / tr - 0.5);
+    const last = Math.ceil((this.to + this.lag) / tr - 0.5);
+    return [Math.max(0, first), Math.min(rows - 1, last)];
+  }
+
+  /**
+   * A line through the rows that are seen, with a gap where a value is NaN. Where many rows fall on one pixel, only the lowest and the
+   * highest of them are joined: the picture is the same, and a long film costs no more than a short one.
+   */
+  pathOf(values) {
+    const path = new Path2D();
+    const [first, last] = this.rowsSeen;
+    const each = Math.max(1, Math.floor((last - first + 1) / this.plotWidth / 1.5));
+    let open = false;
+    const to = (row) => {
+      path[open ? "lineTo" : "moveTo"](this.xOf(this.timeOf(row, this.lag)), this.yOf(values[row]));
+      open = true;
+    };
+    for (let row = first; row <= last; row += each) {
+      if (each === 1) {
+        if (Number.isNaN(values[row])) open = false;
+        else to(row);
+        continue;
+      }
+      let low = -1;
+      let high = -1;
+      for (let i = row; i < Math.min(last + 1, row + each); i += 1) {
+        if (Number.isNaN(values[i])) continue;
+        if (low < 0 || values[i] < values[low]) low = i;
+        if (high < 0 || values[i] > values[high]) high = i;
+      }
+      if (low < 0) open = false;
+      else for (const i of low === high ? [low] : [Math.min(low, high), Math.max(low, high)]) to(i);
+    }
+    return path;
   }
 
   /** One standard deviation between members to either side, under all lines. */
   drawBand(context, { band, values, colour }, settings) {
     if (!band) return;
     const path = new Path2D();
-    const to = (row, z, first) => path[first ? "moveTo" : "lineTo"](this.xOf(this.timeOf(row, this.lag)), this.yOf(z));
-    for (let row = 0; row < values.length; row += 1) to(row, values[row] + band[row], row === 0);
-    for (let row = values.length - 1; row >= 0; row -= 1) to(row, values[row] - band[row], false);
+    const [first, last] = this.rowsSeen;
+    const to = (row, z, start) => path[start ? "moveTo" : "lineTo"](this.xOf(this.timeOf(row, this.lag)), this.yOf(z));
+    for (let row = first; row <= last; row += 1) to(row, values[row] + band[row], row === first);
+    for (let row = last; row >= first; row -= 1) to(row, values[row] - band[row], false);
     path.closePath();
     context.fillStyle = colour;
     context.globalAlpha = (settings.dark ? 0.26 : 0.2) / Math.max(1, Math.sqrt(this.drawn.length / 2)); // many bands over each other hide the lines
@@ -194,15 +345,26 @@ class Curves {
     context.globalAlpha = 1;
   }
 
+  /** The second series beside a line: the same colour, thin and broken. */
+  drawOther(context, { other, colour }) {
+    if (!other) return;
+    context.lineJoin = "round";
+    context.setLineDash([3, 3]);
+    context.strokeStyle = colour;
+    context.lineWidth = 1.5;
+    context.stroke(this.pathOf(other));
+    context.setLineDash([]);
+  }
+
   drawLine(context, { curve, side, values, colour }, settings) {
-    const path = new Path2D();
-    values.forEach((value, row) => path[row ? "lineTo" : "moveTo"](this.xOf(this.timeOf(row, this.lag)), this.yOf(value)));
+    const path = this.pathOf(values);
     context.lineJoin = "round";
     context.setLineDash([]);
     context.strokeStyle = this.theme.surface;
     context.lineWidth = side === "R" ? 3.4 : 4.4;
     context.stroke(path);
-    if (curve.kind === "group") context.setLineDash(side === "R" ? [2, 3] : [7, 4]);
+    if (curve.kind === "pin") context.setLineDash(PIN_DASH);
+    else if (curve.kind === "group") context.setLineDash(side === "R" ? [2, 3] : [7, 4]);
     else if (side === "R") context.setLineDash([4, 2.5]);
     if (!settings.dark && ["Limbic", "Cont"].includes(curve.id) && settings.palette !== "okabe-ito") {
       context.strokeStyle = mixed(colour, "#000000", 0.45);
@@ -214,9 +376,12 @@ class Curves {
     context.stroke(path);
     context.setLineDash([]);
     if (curve.kind === "network") {
-      const every = Math.max(1, Math.round(70 / ((this.result.tr / this.result.duration) * this.plotWidth)));
+      const every = Math.max(1, Math.round(70 / ((this.result.tr / this.span) * this.plotWidth)));
+      const [first, last] = this.rowsSeen;
+      const phase = (curve.number * Math.ceil(every / 7)) % every;
       context.fillStyle = colour;
-      for (let row = (curve.number * Math.ceil(every / 7)) % every; row < values.length; row += every) {
+      for (let row = first + ((phase - first) % every + every) % every; row <= last; row += every) {
+        if (Number.isNaN(values[row])) continue;
         drawMark(context, MARKS[curve.number], this.xOf(this.timeOf(row, this.lag)), this.yOf(values[row]), 3, this.theme.surface);
       }
     }
@@ -224,12 +389,15 @@ class Curves {
 
   /** Names at the lines' ends, pushed apart so that none covers another. */
   drawLabels(context) {
+    this.labels = [];
     if (!this.drawn.length) return;
     const right = this.left + this.plotWidth;
+    const [first, last] = this.rowsSeen;
     const labels = this.drawn.map((line) => {
-      let row = this.result.rows - 1;
-      while (row > 0 && this.timeOf(row, this.lag) > this.result.duration) row -= 1;
-      return { ...line, x: this.xOf(this.timeOf(row, this.lag)), from: this.yOf(line.values[row]) };
+      let row = last;
+      while (row > first && (this.timeOf(row, this.lag) > this.to || Number.isNaN(line.values[row]))) row -= 1;
+      const value = line.values[row];
+      return { ...line, x: this.xOf(this.timeOf(row, this.lag)), from: this.yOf(Number.isNaN(value) ? 0 : value) };
     });
     labels.sort((a, b) => a.from - b.from);
     const low = this.top + 6;
@@ -255,9 +423,12 @@ class Curves {
       context.globalAlpha = 1;
       context.fillStyle = label.colour;
       if (label.curve.kind === "network") drawMark(context, MARKS[label.curve.number], right + 18, label.y, 3.2, null);
-      else {
+      else if (label.curve.kind === "group") {
         context.fillRect(right + 14, label.y - 1, 3.5, 2);
         context.fillRect(right + 19, label.y - 1, 3.5, 2);
+      } else {
+        context.fillRect(right + 14, label.y - 1, 5, 2);
+        context.fillRect(right + 20.5, label.y - 1, 2, 2);
       }
       context.fillStyle = this.theme.text;
       const told = this.narrow ? label.curve.short : label.curve.label;
@@ -268,7 +439,7 @@ class Curves {
     this.labelSpace = space;
   }
 
-  /** One dot per curve at the present row. */
+  /** One dot per curve at the present row (-1: none), hollow for the second series. */
   drawDots(row) {
     const context = this.dotContext;
     context.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
@@ -276,14 +447,17 @@ class Curves {
     if (row < 0) return;
     const x = this.xOf(this.timeOf(row, this.lag));
     if (x < this.left || x > this.left + this.plotWidth) return;
-    for (const { values, colour } of this.drawn) {
-      context.beginPath();
-      context.arc(x, this.yOf(values[row]), 4, 0, 7);
-      context.fillStyle = colour;
-      context.strokeStyle = this.theme.surface;
-      context.lineWidth = 1.6;
-      context.fill();
-      context.stroke();
+    for (const { values, other, colour } of this.drawn) {
+      for (const [list, hollow] of [[other, true], [values, false]]) {
+        if (!list || Number.isNaN(list[row])) continue;
+        context.beginPath();
+        context.arc(x, this.yOf(list[row]), hollow ? 3.2 : 4, 0, 7);
+        context.fillStyle = hollow ? this.theme.surface : colour;
+        context.strokeStyle = hollow ? colour : this.theme.surface;
+        context.lineWidth = 1.6;
+        context.fill();
+        context.stroke();
+      }
     }
   }
 }
@@ -309,4 +483,16 @@ function drawMark(context, kind, x, y, size, casing) {
     context.stroke();
   }
   context.fill();
+}
+
+/** The part of a film that is drawn: `window`, [from, to] in seconds, kept inside; all of it for null or for one that makes no sense. */
+function windowOf(window, duration) {
+  const from = window ? Math.max(0, window[0]) : 0;
+  const to = window ? Math.min(duration, window[1]) : duration;
+  return to > from ? [from, to] : [0, duration];
+}
+
+/** A name that may be long, cut for a line in the picture. */
+function shortened(text) {
+  return text.length > 28 ? `${text.slice(0, 27)}…` : text;
 }

@@ -57,10 +57,9 @@ class Result extends Series {
     return this.second ? [this, this.second] : [this];
   }
 
-  /** Where the playhead is, as a row: fetches what is missing, from there outwards. To be called once at the start, and as it moves. */
+  /** Where the playhead is, as a row (-1: no change): fetches what is missing, from there outwards. To be called once at the start, and as it moves. */
   near(row) {
-    const inside = Math.min(Math.max(row, 0), this.rows - 1);
-    for (const { chunks } of this.everySeries) chunks.near(inside);
+    for (const { chunks } of this.everySeries) chunks.near(row < 0 ? chunks.row : row);
   }
 
   /** Words about a row that is not here yet, or could not be loaded; "" when it is here. */
@@ -92,20 +91,27 @@ class Result extends Series {
     return this.spread.has(key) ? this.spread.get(key)[place] : null;
   }
 
-  /** Largest |z| of any curve of any subject over the rows, so that switching subjects keeps the axis. */
+  /** Largest |z| of any curve of any subject, band included, so that switching subjects keeps the axis. */
   get curveRange() {
-    if (this.largest === undefined) {
-      this.largest = 0;
-      for (const subject of this.subjects) {
-        for (const curve of CURVES) {
-          const mean = this.curve(subject.id, curve, "");
-          const band = this.band(subject.id, curve, "");
-          for (let row = 0; row < this.rows; row += 1) this.largest = Math.max(this.largest, Math.abs(mean[row]) + (band ? band[row] : 0));
-        }
-      }
-    }
+    if (this.largest === undefined) this.largest = largestOf(this, (id, curve) => this.curve(id, curve, ""), (id, curve) => this.band(id, curve, ""));
     return Math.max(this.largest * 1.08, this.value.range_floor || 0.1);
   }
+}
+
+/** Largest |value| of every curve of every subject of a series; NaN does not count. */
+function largestOf(series, valuesOf, bandOf = () => null) {
+  let largest = 0;
+  for (const { id } of series.subjects) {
+    for (const curve of CURVES) {
+      const values = valuesOf(id, curve);
+      const band = bandOf(id, curve);
+      for (let row = 0; row < series.rows; row += 1) {
+        const size = Math.abs(values[row]) + (band ? band[row] : 0);
+        if (size > largest) largest = size;
+      }
+    }
+  }
+  return largest;
 }
 
 /** Measured responses, or those of another condition, on the rows of the first series. */
@@ -119,6 +125,18 @@ class SecondSeries extends Series {
   members(id) {
     if (id === MEAN && !this.first.subjects.every((subject) => this.subjects.some((own) => own.id === subject.id))) return [];
     return super.members(id);
+  }
+
+  /** Largest |z| of any of its curves. */
+  get curveRange() {
+    if (this.largest === undefined) this.largest = largestOf(this, (id, curve) => this.curve(id, curve, ""));
+    return this.largest * 1.08;
+  }
+
+  /** The same of what is left of it without the first series. */
+  get residualRange() {
+    if (this.largestRest === undefined) this.largestRest = largestOf(this, (id, curve) => this.residual(id, curve, ""));
+    return this.largestRest * 1.08;
   }
 
   /** Second minus first, row by row; null where there is no second. `curve` may be a parcel's number. */

@@ -23,6 +23,7 @@ class CineglassPlayer {
     this.scattered = false;
     this.onScreen = true;
     this.still = window.matchMedia("(prefers-reduced-motion: reduce)");
+    this.zoom = new Zoom(this.part.plot, this.curves, this, (window) => this.set({ window }, "curves"));
     this.picking = new Picking(this);
     this.controls = new Controls(this);
     this.link = new Link(this);
@@ -66,6 +67,7 @@ class CineglassPlayer {
     part.subjects.setOptions(result.choices.map((choice) => ({ ...choice, title: choice.id === MEAN ? `mean of the ${COUNTS[result.subjects.length] || result.subjects.length} predictions` : "" })));
     part.subjects.choose(settings.subject);
     if (!settings.rangeTyped || fresh) this.setRange(value.range, false);
+    if (fresh) settings.window = null;
     if (fresh) this.openWith(value.opens_with.length ? value.opens_with : ATLAS.network_keys);
     part.title.textContent = value.title;
     part.badge.textContent = value.badge || "";
@@ -86,6 +88,7 @@ class CineglassPlayer {
     this.panes.reset();
     this.picking.reset();
     this.offerLayers();
+    this.offerSecond();
     this.stale = { layout: true, brain: true, curves: true };
     if (fresh) {
       const media = value.media || {};
@@ -153,7 +156,7 @@ class CineglassPlayer {
     part.rangeAuto.textContent = typed ? "back to auto" : "auto: 98th percentile";
     part.threshold.max = String(range);
     part.threshold.step = String(range / 100);
-    this.set({ range, rangeTyped: typed }, "brain");
+    this.set({ range, rangeTyped: typed }, "brain", "curves");
     if (this.settings.threshold > range) this.setThreshold(range);
   }
 
@@ -161,7 +164,7 @@ class CineglassPlayer {
     const threshold = Math.max(0, value || 0);
     this.part.threshold.value = String(threshold);
     this.part.thresholdNumber.value = String(Number(threshold.toFixed(2)));
-    this.set({ threshold }, "brain");
+    this.set({ threshold }, "brain", "curves");
   }
 
   setSubject(id) {
@@ -196,6 +199,23 @@ class CineglassPlayer {
     for (const field of [part.threshold, part.thresholdNumber, part.range]) field.disabled = layer !== "response";
     part.layerNote.textContent = this.layer ? this.layer.note : "";
     this.picking.tell();
+  }
+
+  /** A second series beside the first, as what is left of it, or not at all. */
+  setSecond(second) {
+    this.part.secondViews.choose(second);
+    this.set({ second }, "curves");
+    this.picking.tell();
+  }
+
+  offerSecond() {
+    const { part, result } = this;
+    const { second } = result;
+    part.secondBox.hidden = !second;
+    if (!second) return;
+    part.secondName.textContent = second.label;
+    part.secondNote.textContent = second.note;
+    this.setSecond(this.settings.second);
   }
 
   get layerIds() {
@@ -284,6 +304,7 @@ class CineglassPlayer {
     const { result, settings, shown, stale } = this;
     const inside = Math.min(time, result.duration - 1e-3);
     const row = result.rowAt(inside + settings.lag);
+    if (this.zoom.follow(inside)) stale.curves = true;
     const setting = stale.layout || stale.brain || stale.curves;
     if (stale.layout) this.layout();
     const draw = setting ? this.drawSettings : this.lastSettings;
@@ -328,8 +349,8 @@ class CineglassPlayer {
     part.band.hidden = row < 0;
     part.noHead.hidden = row >= 0;
     if (row >= 0) {
-      const from = Math.max(0, row * result.tr - settings.lag);
-      const to = Math.min(result.duration, (row + 1) * result.tr - settings.lag);
+      const from = Math.max(this.curves.from, row * result.tr - settings.lag);
+      const to = Math.min(this.curves.to, (row + 1) * result.tr - settings.lag);
       const x = this.curves.xOf(from);
       part.band.style.transform = `translateX(${x}px)`;
       part.band.style.width = `${Math.max(0, this.curves.xOf(to) - x)}px`;
@@ -340,6 +361,7 @@ class CineglassPlayer {
     const { part, result, settings, shown } = this;
     shown.x = this.curves.xOf(time);
     part.head.style.transform = `translateX(${shown.x.toFixed(2)}px)`;
+    part.head.hidden = !this.curves.sees(time);
     if (row < 0) part.noHead.style.transform = `translateX(${Math.min(shown.x, this.curves.left + this.curves.plotWidth - 120).toFixed(1)}px)`;
     const film = clockText(time, 1);
     if (film !== shown.film || row !== shown.readRow) {
