@@ -18,15 +18,17 @@ import gradio as gr
 from extractors.errors import CineglassError, ModelError
 from extractors.transcript import Transcript
 from settings import Settings
-from ui import export, link, run, stimulus, trust, words
+from ui import export, run, stimulus, trust, words
 from ui.choosing import Choosing
 from ui.export import ExportTab
 from ui.exporting import Exporting
 from ui.line import Job, Line, in_plain_words
 from ui.measured import Measuring, measured_value
 from ui.model import Offer, why_not
+from ui.opening import TAB_SAYS, Opening
 from ui.panel import Panel
-from ui.player import Player, empty, failed, kept, working
+from ui.player import Player, failed, kept, working
+from ui.returning import Returning
 from ui.run import RunSection
 from ui.sessions import Shelf, Visit
 from ui.shown import RUN_FILM, Shown, landing, of_example, of_run, top_value
@@ -67,6 +69,7 @@ class Parts:
     words: WordsTab
     export: ExportTab
     measured: Panel
+    tab: Panel
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,17 @@ class Handlers:
         self.newest: dict[str, Visit] = {}
         self.exporting = Exporting(parts, settings=settings, shelf=shelf, keep=self._keep, newest=self.newest)
         self.measuring = Measuring(parts, settings=settings, shelf=shelf, keep=self._keep, newest=self.newest)
+        self.returning = Returning()
+        self.opening = Opening(
+            parts,
+            settings=settings,
+            shelf=shelf,
+            choosing=self.choosing,
+            returning=self.returning,
+            keep=self._keep,
+            show=self._show,
+            open_example=self._open_example,
+        )
         self.looking_elsewhere: set[str] = set()  # jobs whose visitor opened an example meanwhile: the player stays with that
 
     def _keep(self, visit: Visit, request: gr.Request) -> dict[Any, Any]:
@@ -114,31 +128,8 @@ class Handlers:
         self.newest[request.session_hash] = visit
         for visitor in list(self.newest)[:-MOST_VISITS]:
             del self.newest[visitor]
+        self.returning.keep(request.session_hash, visit)
         return {self.parts.visit: visit}
-
-    # links --------------------------------------------------------------------------------------------------------------------------
-
-    def open_page(self, visit: Visit, request: gr.Request) -> dict[Any, Any]:
-        """A page was opened: with the result and the model that its address names, if there are such."""
-        asked = link.asked(request.query_params)
-        states = self.choosing.offer.states()
-        state = link.model_of(asked, states)
-        if state is not None:
-            self.choosing.take(state, request)
-        changes = self.choosing.look(visit, request)
-        if not (asked.example or asked.run) or asked.example == visit.example:
-            return changes
-        try:
-            shown = link.result_of(asked, shelf=self.shelf, settings=self.settings, states=states)
-        except CineglassError as error:
-            first = landing(self.settings)
-            return changes | {self.parts.player: {**first.payload, "notice": error.message} if first else empty(error.message)}
-        if shown.example:
-            return changes | self._open_example(visit, shown, request)
-        visit = visit.but(upload="", example="", run=asked.run, name=shown.title, n_trs=shown.n_trs, duration=shown.duration, shown=shown.transcript)
-        card = self.choosing.clip_card(visit, request, shown.clip)
-        kept_visit = self._keep(visit, request)
-        return changes | self._show(shown) | kept_visit | {self.parts.stimulus.clip: card} | self.choosing.button(visit, request, states)
 
     # stimulus -----------------------------------------------------------------------------------------------------------------------
 
@@ -547,9 +538,10 @@ def wire(demo: gr.Blocks, handlers: Handlers) -> None:
         text.table,
         text.note,
         text.undo,
+        parts.tab,
     ]
     planned = [running.picker, running.plan, running.run, running.why]
-    opened = demo.load(handlers.open_page, [parts.visit], scene, **now)
+    opened = demo.load(handlers.opening.open_page, [parts.visit, parts.tab], scene, js=TAB_SAYS, **now)
     opened.then(handlers.choosing.plan_run, [parts.visit], planned, **long)  # the model may come with the link
     changes_clip = (
         section.gallery.pick(handlers.pick_example, [parts.visit], scene, **now),

@@ -67,6 +67,7 @@ def build_demo(settings: Settings | None = None, *, predict: Callable[..., Itera
     badge = first.badge if first else card.badge if card else ""
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as demo:
         visit = gr.State(_first_visit(first), time_to_live=int(settings.keep_hours * 3600))
+        tab = Panel("tab", {}, elem_id="cp-tab")
         top = Panel("top", top_value(first, badge=badge), elem_id="cp-top")
         with gr.Row(elem_id="cp-room"):
             with gr.Column(elem_id="cp-left"):
@@ -84,7 +85,7 @@ def build_demo(settings: Settings | None = None, *, predict: Callable[..., Itera
                     export = export_tab(events.export_of(first) if first else {})
                 with gr.Tab("Measured"):
                     measured = measured_tab(measured_value(first, settings))
-        parts = events.Parts(visit, top, stimulus, run, player, trust, words, export, measured)
+        parts = events.Parts(visit, top, stimulus, run, player, trust, words, export, measured, tab)
         events.wire(demo, events.Handlers(parts, settings=settings, shelf=shelf, runs=runs, predict=predict, offer=offer))
         api.add_endpoints(settings=settings, shelf=shelf, runs=runs, predict=predict, offer=offer)
     # A backstop only: what waits here for long are the two lines' generators, and those lines have bounds of their own

@@ -78,6 +78,11 @@ class Visit:
     measured_name: str = ""
 
     @property
+    def owns(self) -> bool:
+        """Whether this visit brought anything here that it can delete."""
+        return bool(self.uploads or self.runs or self.clips or self.exports)
+
+    @property
     def has_clip(self) -> bool:
         """Whether there is a film for Run to run."""
         return bool(self.upload or self.example or self.run)
@@ -146,9 +151,13 @@ class Shelf:
 
     def upload(self, token: str) -> Path:
         """File of an upload; raises CacheError ``gone`` when it has expired or was deleted."""
-        if not TOKEN.fullmatch(token) or not (self.uploads / token / "film").is_file():
+        if not self.has_upload(token):
             raise CacheError("gone", "This clip is no longer kept here.", "Upload it again.")
         return self.uploads / token / "film"
+
+    def has_upload(self, token: str) -> bool:
+        """Whether an upload is still here."""
+        return bool(TOKEN.fullmatch(token)) and (self.uploads / token / "film").is_file()
 
     def new_run(self) -> tuple[str, Path]:
         """A fresh id and the folder its result goes to (not made yet)."""

@@ -67,6 +67,18 @@
       };
     },
 
+    // nothing to see: what only this tab knows, so that a reloaded page may still delete what it brought here
+    tab(root, { element }) {
+      (element.closest(".block") || element).style.display = "none";
+      return (value) => {
+        try {
+          if (value.key) window.sessionStorage.setItem("cineglass-tab", value.key);
+        } catch {
+          // a frame that may not keep anything
+        }
+      };
+    },
+
     // examples with finished results
     gallery(root, { trigger }) {
       root.classList.add("cp-gallery");

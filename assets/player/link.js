@@ -7,6 +7,7 @@ const MOST_CURVES = 60;
 const NUMBER = /^\d{1,6}(\.\d{1,6})?$/;
 const PLACE = /^cineglass\/(example|run)s\/([a-z0-9-]{1,100})$/;
 const NONE = "none";
+const COPY = "Copy link";
 const KEEP_MS = 1000;
 const OPEN_MS = 10_000;
 const SAY_MS = 2500;
@@ -96,13 +97,16 @@ class Link {
     const { part } = player;
     part.notice = h("p", { class: "cg-notice", role: "status", hidden: true });
     player.host.prepend(part.notice);
-    part.copyLink = h("button", { type: "button", class: "cg-copy", hidden: this.local, title: "A link to this result at this moment, with these settings" }, icon("link"), h("span", { text: "Copy link" }));
-    part.copied = h("span", { class: "cg-copied", role: "status" });
+    this.words = h("span", { text: COPY });
+    part.copyLink = h("button", { type: "button", class: "cg-copy", title: "A link to this result at this moment, with these settings" }, icon("link"), this.words);
+    part.copied = h("span", { class: "cg-unseen", role: "status" });
     part.linkField = h("input", { type: "text", class: "cg-linkfield", readonly: true, hidden: true, "aria-label": "The link, to copy by hand" });
-    part.subjects.parentNode.append(h("div", { class: "cg-linkbox" }, part.copyLink, part.copied, part.linkField));
+    part.subjects.parentNode.append(h("div", { class: "cg-linkbox", hidden: this.local }, part.copyLink, part.copied, part.linkField));
     part.copyLink.addEventListener("click", () => this.copy());
     part.linkField.addEventListener("blur", () => {
       part.linkField.hidden = true;
+      part.copied.textContent = "";
+      this.words.textContent = COPY;
     });
     this.onUse = () => {
       this.used = true;
@@ -142,11 +146,12 @@ class Link {
   open(result) {
     if (this.opened) return false;
     this.opened = true;
+    this.used = this.used || Boolean(this.wants);
     if (this.wants && this.wants !== result.value.run_id) return false;
     const known = { duration: result.duration, subjects: result.choices.map(({ id }) => id), layers: (result.layers || []).map(({ id }) => id) };
     const asked = readLink(this.search, known);
-    this.used = this.used || Object.keys(asked).length > 0 || Boolean(this.wants);
-    this.restore(asked);
+    this.used = this.used || Object.keys(asked).length > 0;
+    this.restore({ ...result.value.look, ...asked });
     return asked.time !== undefined;
   }
 
@@ -161,6 +166,10 @@ class Link {
       view: (view) => player.setView(view),
       pins: (parcels) => player.picking.setPins(parcels),
       layer: (id) => player.setLayer(id),
+      map: (choice) => {
+        player.part.map.value = choice;
+        player.set({ mapChoice: choice }, "brain", "curves");
+      },
       rate: (rate) => player.setRate(rate),
       time: (time) => player.clock.seek(time),
     };
@@ -232,9 +241,11 @@ class Link {
     const link = this.address;
     if (await copyText(link)) {
       part.copied.textContent = "Link copied";
+      this.words.textContent = "Copied";
       clearTimeout(this.saying);
       this.saying = setTimeout(() => {
         part.copied.textContent = "";
+        this.words.textContent = COPY;
       }, SAY_MS);
       return;
     }
@@ -242,7 +253,8 @@ class Link {
     part.linkField.hidden = false;
     part.linkField.focus();
     part.linkField.select();
-    part.copied.textContent = "This browser does not let the page copy: copy the link from the field.";
+    part.copied.textContent = "The browser does not let this page copy. The link is in the field.";
+    this.words.textContent = "Copy it here";
   }
 }
 

@@ -1,0 +1,108 @@
+"""Opening the page: with what its address names, and for visitors who come back with what they brought."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from extractors.errors import CineglassError
+from settings import Settings
+from ui import link
+from ui.choosing import Choosing
+from ui.player import empty
+from ui.returning import Returning
+from ui.sessions import Shelf, Visit
+from ui.shown import Shown, landing
+
+if TYPE_CHECKING:
+    from ui.events import Parts
+
+TAB_SAYS = """visit => {
+  let key = null;
+  try { key = sessionStorage.getItem("cineglass-tab"); } catch {}
+  const how = performance.getEntriesByType("navigation")[0];
+  return [visit, { key, again: Boolean(how) && ["reload", "back_forward"].includes(how.type) }];
+}"""
+"""What the browser says of its tab: its secret (page.js keeps it), and whether the page was there before. A frame without storage has none."""
+
+
+class Opening:
+    """What the page does when it is opened.
+
+    Parameters
+    ----------
+    parts : Parts
+    settings : Settings
+    shelf : Shelf
+    choosing : Choosing
+    returning : Returning
+    keep, show, open_example : callable
+        Of :class:`ui.events.Handlers`: keep a visit, show a result, go over to an example.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        *,
+        settings: Settings,
+        shelf: Shelf,
+        choosing: Choosing,
+        returning: Returning,
+        keep: Callable[[Visit, gr.Request], dict[Any, Any]],
+        show: Callable[[Shown], dict[Any, Any]],
+        open_example: Callable[[Visit, Shown, gr.Request], dict[Any, Any]],
+    ):
+        self.parts = parts
+        self.settings = settings
+        self.shelf = shelf
+        self.choosing = choosing
+        self.returning = returning
+        self._keep = keep
+        self._show = show
+        self._open_example = open_example
+
+    def open_page(self, visit: Visit, said: Any, request: gr.Request) -> dict[Any, Any]:
+        """Show what the address names, if there is such a thing.
+
+        In a tab that brought clips here they are still the visitor's; after a reload, Run still takes the last of them.
+        """
+        said = said if isinstance(said, dict) else {}
+        key, left = self.returning.open(request.session_hash, said.get("key"))
+        parts = self.parts
+        changes: dict[Any, Any] = {parts.tab: {"key": key}}
+        if left is None:
+            return changes | self._open_link(visit, request)
+        visit = visit.but(uploads=left.uploads, runs=left.runs, clips=left.clips, exports=left.exports, made=left.made)
+        changes |= self._keep(visit, request) | self._open_link(visit, request)
+        changes[parts.stimulus.delete] = gr.update(visible=True)
+        if left.made:
+            changes[parts.export.made] = {"state": "done", "message": "", "made": list(left.made)}
+        if said.get("again") is True and self.shelf.has_upload(left.upload):
+            visit = changes[parts.visit].but(upload=left.upload, example="", run="", name=left.name, n_trs=left.n_trs, duration=left.duration)
+            changes |= self._keep(visit, request) | self.choosing.button(visit, request)
+            changes[parts.stimulus.clip] = self.choosing.clip_card(visit, request)
+            changes[parts.stimulus.gallery] = gr.update(value={**parts.stimulus.gallery.value, "chosen": None})
+        return changes
+
+    def _open_link(self, visit: Visit, request: gr.Request) -> dict[Any, Any]:
+        asked = link.asked(request.query_params)
+        states = self.choosing.offer.states()
+        state = link.model_of(asked, states)
+        if state is not None:
+            self.choosing.take(state, request)
+        changes = self.choosing.look(visit, request)
+        if not (asked.example or asked.run) or asked.example == visit.example:
+            return changes
+        try:
+            shown = link.result_of(asked, shelf=self.shelf, settings=self.settings, states=states)
+        except CineglassError as error:
+            first = landing(self.settings)
+            return changes | {self.parts.player: {**first.payload, "notice": error.message} if first else empty(error.message)}
+        if shown.example:
+            return changes | self._open_example(visit, shown, request)
+        visit = visit.but(upload="", example="", run=asked.run, name=shown.title, n_trs=shown.n_trs, duration=shown.duration, shown=shown.transcript)
+        card = self.choosing.clip_card(visit, request, shown.clip)
+        kept_visit = self._keep(visit, request)
+        return changes | self._show(shown) | kept_visit | {self.parts.stimulus.clip: card} | self.choosing.button(visit, request, states)
