@@ -10,7 +10,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -197,8 +197,8 @@ def export(
             folder.mkdir(parents=True, exist_ok=True)
             work.mkdir()
             made = yield from _MAKERS[chosen.id](_Order(result, chosen, asked, work, stem, card))
-            sidecar = _sidecar(result, chosen, asked, made)
-            done = [path.replace(folder / path.name) for path in (*made, sidecar)]
+            sidecar = _sidecar(result, chosen, asked, made, folder)
+            done = tuple(path.replace(folder / path.name) for path in made)
         finally:
             shutil.rmtree(work, ignore_errors=True)
     except OSError as error:
@@ -206,7 +206,7 @@ def export(
             raise
         reason = (error.strerror or "it cannot be written").lower()
         raise CacheError("export_unwritable", f"The file could not be written: {reason}.", "Choose another folder, or free some space.") from None
-    yield Exported(chosen, tuple(done[:-1]), done[-1])
+    yield Exported(chosen, done, sidecar)
 
 
 def file_stem(result: Result, kind: Kind, asked: Asked) -> str:
@@ -214,8 +214,24 @@ def file_stem(result: Result, kind: Kind, asked: Asked) -> str:
     whole = kind.group == WHOLE
     who = "" if whole else f"_{_who_in_files(result, asked.subject)}"
     at = f"_tr-{asked.tr}" if "tr" in kind.takes and asked.tr is not None else ""
-    what = {"bids": "bids", "html": "player"}.get(kind.id, re.sub(r"-(png|svg|pdf)$", "", kind.id).replace("nifti-", ""))
-    return f"{safe_name(result.responses.clip_name)}{who}{at}_{what}"
+    return f"{safe_name(result.responses.clip_name)}{who}{at}_{_NAMES.get(kind.id, kind.id.partition('-')[0])}"
+
+
+_NAMES = {
+    "mp4": "film",
+    "gif": "brains",
+    "html": "player",
+    "npy": "parcels",
+    "tsv": "parcels",
+    "nifti-mean": "mean",
+    "nifti-tr": "map",
+    "nifti-contrast": "contrast",
+    "nifti-4d": "series",
+    "gifti": "series",
+    "ptseries": "parcels",
+    "pscalar": "maps",
+}
+"""What a file holds, as its name says it; the others are called by the first part of their id."""
 
 
 def safe_name(text: str) -> str:
@@ -252,7 +268,8 @@ def _checked(kind: Kind, asked: Asked, result: Result) -> Asked:
     if "minus" in kind.takes and (not picked or not asked.minus):
         hint = "Name the TRs to take and the TRs to subtract, for example 20-29 and 5-14."
         raise SelectionError("contrast_rows", "A contrast needs two sets of TRs.", hint)
-    return Asked(asked.subject, tr if "tr" in kind.takes else None, picked if "rows" in kind.takes else None, asked.minus, asked.look)
+    taken = {"tr": tr, "rows": picked, "minus": asked.minus}
+    return replace(asked, **{name: value if name in kind.takes else None for name, value in taken.items()})
 
 
 def _spread(rows: np.ndarray) -> tuple[int, ...]:
@@ -283,12 +300,12 @@ class _Order:
 Maker = Callable[[_Order], Generator[Stage, None, tuple[Path, ...]]]
 
 
-def _plain(said: str, write: Callable[[_Order], Any]) -> Maker:
+def _plain(said: str, write: Callable[[_Order, Tell], Any]) -> Maker:
     """A maker of one file that is written in one go."""
 
     def make(order: _Order) -> Generator[Stage, None, tuple[Path, ...]]:
         def work(tell: Tell) -> tuple[Path, ...]:
-            write(order)
+            write(order, tell)
             tell(1)
             return (order.path(),)
 
@@ -297,27 +314,25 @@ def _plain(said: str, write: Callable[[_Order], Any]) -> Maker:
     return make
 
 
-def _moment(order: _Order) -> None:
+def _moment(order: _Order, tell: Tell) -> None:
+    from viz.export import save_figure
     from viz.figures import moment_figure
 
-    from viz.export import save_figure
-
     asked = order.asked
-    figure = moment_figure(order.result.responses, asked.tr, subject=asked.subject, look=asked.look, transcript=order.result.transcript)
+    figure = moment_figure(order.result.responses, asked.tr, subject=asked.subject, look=asked.look, transcript=order.result.transcript, tell=tell)
     save_figure(figure, order.path(), order.path().suffix[1:])
 
 
-def _strip(order: _Order) -> None:
+def _strip(order: _Order, tell: Tell) -> None:
+    from viz.export import save_figure
     from viz.figures import strip_figure
 
-    from viz.export import save_figure
-
     asked = order.asked
-    figure = strip_figure(order.result.responses, asked.rows, subject=asked.subject, look=asked.look)
+    figure = strip_figure(order.result.responses, asked.rows, subject=asked.subject, look=asked.look, tell=tell)
     save_figure(figure, order.path(), order.path().suffix[1:])
 
 
-def _networks(order: _Order) -> None:
+def _networks(order: _Order, tell: Tell) -> None:
     from viz.export import write
 
     responses = order.result.responses
@@ -325,7 +340,7 @@ def _networks(order: _Order) -> None:
     write(chosen, f"networks_{order.path().suffix[1:]}", order.path())
 
 
-def _nifti(order: _Order) -> None:
+def _nifti(order: _Order, tell: Tell) -> None:
     from viz.volumes import write_nifti
 
     asked = order.asked
@@ -333,14 +348,14 @@ def _nifti(order: _Order) -> None:
     write_nifti(order.result.responses, order.path(), subject=asked.subject, tr=asked.tr, rows=rows, minus=asked.minus)
 
 
-def _npy(order: _Order) -> None:
+def _npy(order: _Order, tell: Tell) -> None:
     from viz.look import values_of
 
     with order.path().open("wb") as file:
         np.save(file, np.ascontiguousarray(values_of(order.result.responses, order.asked.subject), np.float32), allow_pickle=False)
 
 
-def _tsv(order: _Order) -> None:
+def _tsv(order: _Order, tell: Tell) -> None:
     from viz.export import write_parcels_tsv
 
     write_parcels_tsv(order.result.responses, order.path(), subject=order.asked.subject)
@@ -371,13 +386,13 @@ def _gifti(order: _Order) -> Generator[Stage, None, tuple[Path, ...]]:
     return tuple((yield from passing_on(gifti_stages(order.result.responses, order.folder / order.stem, subject=order.asked.subject))))
 
 
-def _ptseries(order: _Order) -> None:
+def _ptseries(order: _Order, tell: Tell) -> None:
     from viz.cifti import write_ptseries
 
     write_ptseries(order.result.responses, order.path(), subject=order.asked.subject)
 
 
-def _pscalar(order: _Order) -> None:
+def _pscalar(order: _Order, tell: Tell) -> None:
     from viz.cifti import write_pscalar
     from viz.look import values_of
 
@@ -430,48 +445,17 @@ _MAKERS: Mapping[str, Maker] = {
 }
 
 
-def _sidecar(result: Result, kind: Kind, asked: Asked, made: tuple[Path, ...]) -> Path:
+def _sidecar(result: Result, kind: Kind, asked: Asked, made: tuple[Path, ...], folder: Path) -> Path:
     from viz.sidecar import facts, write_sidecar
 
     order = {
         "kind": kind.id,
-        "what": f"{kind.label}: {kind.note}",
+        "description": f"{kind.label}: {kind.note}",
         "files": [path.name for path in made],
         "subject": asked.subject,
         "tr": asked.tr,
-        "rows": None if asked.rows is None else list(asked.rows),
-        "minus": None if asked.minus is None else list(asked.minus),
-        "command": command(kind, asked),
+        "rows": asked.rows,
+        "minus": asked.minus,
     }
-    return write_sidecar(made[0], facts(result.responses, transcript=result.transcript, look=asked.look, made=order))
-
-
-def command(kind: Kind, asked: Asked) -> str:
-    """The command that makes the file again from the result's folder."""
-    look, words = asked.look, ["python", "cli.py", "export", "RESULT", kind.id]
-    options = {
-        "--subject": asked.subject,
-        "--tr": asked.tr,
-        "--rows": None if asked.rows is None else rows_in_words(asked.rows),
-        "--minus": None if asked.minus is None else rows_in_words(asked.minus),
-        "--vmax": look.vmax,
-        "--threshold": look.threshold or None,
-        "--cmap": look.cmap,
-        "--lag": look.lag or None,
-        "--views": look.views,
-    }
-    for name, value in options.items():
-        if value is not None:
-            words += [name, f"{value:g}" if isinstance(value, float) else str(value)]
-    return " ".join([*words, *(["--dark"] if look.dark else [])])
-
-
-def rows_in_words(rows: tuple[int, ...]) -> str:
-    """Rows as :func:`parse_rows` reads them: "10-19,25"."""
-    parts: list[list[int]] = []
-    for row in rows:
-        if parts and row == parts[-1][1] + 1:
-            parts[-1][1] = row
-        else:
-            parts.append([row, row])
-    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in parts)
+    # in its place at once: there it sees whether the name is that of another file's sidecar
+    return write_sidecar(folder / made[0].name, facts(result.responses, transcript=result.transcript, look=asked.look, made=order))
