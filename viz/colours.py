@@ -25,8 +25,8 @@ THEMES = {
         "sunken": "#f2f4f7",
         "ink": "#16202e",
         "muted": "#5a6675",
-        "outline": "#798290",
-        "crease": "#b1b7bf",
+        "outline": "#283444",
+        "crease": "#465466",
         "line": "#dbe0e7",
         "warn": "#a34a0b",
         "head": "#d1302a",
@@ -37,15 +37,18 @@ THEMES = {
         "sunken": "#171e29",
         "ink": "#e8edf4",
         "muted": "#98a4b3",
-        "outline": "#818a96",
-        "crease": "#4d5562",
+        "outline": "#cdd9e8",
+        "crease": "#aabace",
         "line": "#2a3442",
         "warn": "#f0a35e",
         "head": "#ff6a5f",
         "accent": "#7cbcf0",
     },
 }
-"""Light (False) and dark (True) page, after ``player.css``; its see-through greys laid on the page."""
+"""Light (False) and dark (True) page, after ``player.css``."""
+
+OPACITY = {"outline": 0.62, "crease": 0.42}
+"""How much the glass brain's lines cover."""
 
 
 @lru_cache(maxsize=1)
@@ -106,3 +109,29 @@ def fade(sizes: np.ndarray, threshold: float) -> np.ndarray:
 def rgb_of(colour: str) -> np.ndarray:
     """A colour written as #rrggbb: uint8 [3]."""
     return np.frombuffer(bytes.fromhex(colour[1:]), np.uint8)
+
+
+def new_page(width: int, height: int, colour: str) -> np.ndarray:
+    """A picture of one colour: uint32 [height, width], a pixel's bytes red, green, blue and 255. Whole pixels are moved fastest."""
+    return np.broadcast_to(as_pixels(rgb_of(colour)[None]), (height, width)).copy()
+
+
+def as_pixels(colours: np.ndarray) -> np.ndarray:
+    """Colours, [n, 3] from 0 to 255, as pixels of a page: uint32 [n]; a half goes up."""
+    pixels = np.empty((len(colours), 4), np.uint8)
+    pixels[:, :3] = colours if colours.dtype == np.uint8 else colours + 0.5
+    pixels[:, 3] = 255
+    return pixels.view(np.uint32)[:, 0]
+
+
+def as_bytes(page: np.ndarray) -> np.ndarray:
+    """A page as uint8 [height, width, 4], the same memory."""
+    return page.view(np.uint8).reshape(*page.shape, 4)
+
+
+def as_rgb(page: np.ndarray) -> np.ndarray:
+    """A page as uint8 [height, width, 3], a copy."""
+    from PIL import Image
+
+    height, width = page.shape
+    return np.array(Image.frombuffer("RGBX", (width, height), page, "raw", "RGBX", 0, 1).convert("RGB"))
