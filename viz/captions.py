@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from unicodedata import east_asian_width
 
 import numpy as np
 
@@ -18,9 +19,10 @@ LONGEST = 60
 
 
 def plain(text: str, longest: int = LONGEST) -> str:
-    """A name fit for a figure: printable, one line, not long."""
+    """A name fit for a figure: printable, one line, not longer than so many narrow letters."""
     shown = " ".join("".join(character if character.isprintable() else " " for character in text).split())
-    return shown if len(shown) <= longest else shown[: longest - 1] + "…"
+    widths = np.cumsum([2 if east_asian_width(character) in "WF" else 1 for character in shown])
+    return shown if not len(widths) or widths[-1] <= longest else shown[: int(np.searchsorted(widths, longest))] + "…"
 
 
 def check_row(responses: Responses, row: int) -> int:
@@ -43,7 +45,7 @@ def span_of(responses: Responses, row: int, lag: float = 0.0) -> tuple[float, fl
 def span_text(responses: Responses, row: int, lag: float = 0.0) -> str:
     """ "25.3 to 26.8 s"."""
     start, end = span_of(responses, row, lag)
-    return f"{start:.1f} to {end:.1f} s"
+    return f"{start:.1f} to {end:.1f} s".replace("-", "−")
 
 
 def lag_text(lag: float) -> str:
@@ -54,7 +56,7 @@ def lag_text(lag: float) -> str:
 def moment_text(responses: Responses, row: int, lag: float = 0.0) -> str:
     """TR, film time and lag of a row; TRs count from 0."""
     before = " (before the film)" if span_of(responses, row, lag)[0] < -1e-9 else ""
-    return f"TR {row} of 0 to {responses.n_trs - 1}, film time {span_text(responses, row, lag)}{before}, {lag_text(lag)}"
+    return f"TR {row} of 0–{responses.n_trs - 1}, film time {span_text(responses, row, lag)}{before}, {lag_text(lag)}"
 
 
 def doubt_text(responses: Responses, row: int) -> str:
@@ -74,7 +76,7 @@ def made_text(responses: Responses) -> str:
     model = plain(responses.model_title)
     if responses.model_id not in responses.model_title:
         model += f" ({plain(responses.model_id)})"
-    simulated = "SIMULATED: these are no measured people. " if responses.simulated else ""
+    simulated = "SIMULATED, no measured person: " if responses.simulated else ""
     return f"{simulated}{model}, weights {responses.weights_sha256[:8]}; {responses.n_trs} TRs of {responses.tr:g} s"
 
 

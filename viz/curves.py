@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 GROUP_COLOUR = {False: "#555555", True: "#b4bcc6"}
+HATCH = {False: "#c3c9d0", True: "#4a5360"}
 DARKER = {"Limbic": "#8a9a30"}
 """Yeo's limbic colour is too pale for a line on white."""
 
@@ -113,8 +114,8 @@ def draw_networks(
         axes.fill_between(times, lines[name] - band, lines[name] + band, color=_colour(name, dark), alpha=0.2, linewidth=0, gid=f"band-{name}")
     for name, line in lines.items():
         axes.plot(times, line, color=_colour(name, dark), linestyle=_dash(name), linewidth=1.6 * scale, gid=f"curve-{name}")
-    _hatch(axes, chosen, lag, theme["crease"])
-    axes.axhline(0, color=theme["outline"], linewidth=0.6, zorder=0)
+    _hatch(axes, chosen, lag, HATCH[dark])
+    axes.axhline(0, color=theme["muted"], linewidth=0.6, zorder=0)
     end = max(chosen.duration, chosen.tr)
     axes.set(xlim=(0, end), ylim=(-limit, limit))
     label = f"film time (s), response shifted back {lag:g} s" if lag else "film time (s)"
@@ -137,15 +138,16 @@ def draw_networks(
         said = plain(title if title is not None else chosen.clip_name) + f"   ({who})"
         axes.set_title(said, fontsize=9 * scale, loc="left", color=theme["ink"], parse_math=False)
     corner = {"transform": axes.transAxes, "parse_math": False}
+    behind = {"boxstyle": "square,pad=0.15", "facecolor": axes.get_facecolor(), "edgecolor": "none", "alpha": 0.7}
     if note:
         made = f"{chosen.model_title}, weights {chosen.weights_sha256[:8]}; hatched rows do not rest on a full past"
         if bands:
             made += f"; band: ± 1 SD between {len(chosen.members)} checkpoints"
-        axes.text(0.995, 0.01, made, ha="right", va="bottom", fontsize=6 * scale, color=theme["muted"], **corner)
+        axes.text(0.995, 0.01, made, ha="right", va="bottom", fontsize=6 * scale, color=theme["muted"], bbox=behind, **corner)
     if chosen.simulated:
         ink = theme["ink"]
         axes.text(0.5, 0.5, "SIMULATED", ha="center", va="center", fontsize=40 * scale, color=ink, alpha=0.08, gid="simulated", **corner)
-        axes.text(0.01, 0.98, "SIMULATED", ha="left", va="top", fontsize=9 * scale, weight="bold", color=theme["warn"], **corner)
+        axes.text(0.01, 0.98, "SIMULATED", ha="left", va="top", fontsize=9 * scale, weight="bold", color=theme["warn"], bbox=behind, **corner)
 
 
 def _mark(axes: Axes, responses: Responses, lines: dict[str, np.ndarray], row: int, lag: float, dark: bool, scale: float) -> None:

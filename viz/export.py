@@ -104,7 +104,7 @@ def save_figure(figure: Figure, path: str | os.PathLike, format: str) -> Path:
     path = Path(path)
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "cineglass"}):
         dated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(format)
-        figure.savefig(path, format=format, dpi="figure", metadata=dated)
+        figure.savefig(path, format=format, dpi=figure.dpi, metadata=dated)  # "figure" would be the dpi it was made with
     return path
 
 

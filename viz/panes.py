@@ -6,7 +6,7 @@ here touches pyplot's list of open figures.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
     from nibabel import Nifti1Image
-    from nilearn.plotting.displays import OrthoProjector
+    from nilearn.plotting.displays import GlassBrainAxes, OrthoProjector
 
 Rect = tuple[float, float, float, float]
 """Left, bottom, width, height as shares of the figure."""
@@ -32,11 +32,17 @@ BLACK = "#000000"
 NOTHING = 1e-6
 """nilearn draws what is not larger as transparent: the space around the parcels is 0."""
 
-GYRUS, SULCUS = 0.25, 0.62
-"""Greys of a surface without a value, 0 white to 1 black."""
+FOLDS = {False: (0.25, 0.62), True: (0.64, 0.82)}
+"""Greys of gyri and sulci without a value on a light and a dark page, 0 white to 1 black."""
 
-ZOOM = 1.62
-"""Of a surface view: the largest at which no inflated hemisphere is cut off."""
+ZOOM = 1.46
+"""Of a surface view: a hemisphere is then 0.95 of its square wide, in every mesh."""
+
+SURFACE_HIGH = 0.69
+"""Height of a hemisphere from the side as a share of its square's width."""
+
+ROOM_MM = 15.0
+"""Room below a glass brain for a word."""
 
 VIEWS = ("lateral", "medial", "dorsal", "ventral", "anterior", "posterior")
 SIDES = {"left": "L", "right": "R"}
@@ -56,8 +62,8 @@ class Style:
         Values below the threshold are not drawn, as in nilearn; else they are faded, as in the player.
     base : matplotlib.colors.Colormap
     dark, simulated : bool
-    scale : float
-        Of lines and letters; 1 for a glass brain of about 170 mm.
+    scale, letters : float
+        Of outlines, and of letters; 1 for a glass brain of about 230 mm.
     """
 
     limit: float
@@ -67,6 +73,7 @@ class Style:
     dark: bool
     simulated: bool
     scale: float = 1.0
+    letters: float = 1.0
 
     @property
     def theme(self) -> dict[str, str]:
@@ -84,14 +91,20 @@ class Style:
             colours[:, 3] *= fade(np.abs(np.linspace(-self.limit, self.limit, steps)), self.threshold)
         return ListedColormap(colours, name="faded")
 
-    def scaled(self, scale: float) -> Style:
-        """The same with lines and letters of another size."""
-        return replace(self, scale=scale)
 
-
-def style_of(responses: Responses, *, limit: float, threshold: float, cut: bool, cmap: str | Colormap, dark: bool, scale: float = 1.0) -> Style:
+def style_of(
+    responses: Responses,
+    *,
+    limit: float,
+    threshold: float,
+    cut: bool,
+    cmap: str | Colormap,
+    dark: bool,
+    scale: float = 1.0,
+    letters: float = 1.0,
+) -> Style:
     """A style for a result; ``cmap`` by name or as it is."""
-    return Style(limit, threshold, cut, colour_map(cmap) if isinstance(cmap, str) else cmap, dark, responses.simulated, scale)
+    return Style(limit, threshold, cut, colour_map(cmap) if isinstance(cmap, str) else cmap, dark, responses.simulated, scale, letters)
 
 
 def glass_brain(
@@ -126,19 +139,39 @@ def glass_brain(
         if annotate:
             _sides_of_glass(view.ax, view.direction, style)
         if style.simulated:
-            _simulated(view.ax, 0.5, 0.0, style)
+            _make_room(view)
+            _simulated(view.ax, 0.5, 0.0, "bottom", style)
     return display
+
+
+def _make_room(view: GlassBrainAxes) -> None:
+    """Make a projection taller at its lower end; all projections of a display keep one scale."""
+    mirrored = view.ax.xaxis_inverted()
+    left, right, bottom, _ = view.get_object_bounds()
+    view.add_object_bounds((left, right, bottom - ROOM_MM, bottom))
+    if mirrored and not view.ax.xaxis_inverted():
+        view.ax.invert_xaxis()
 
 
 def _sides_of_glass(axes: Axes, direction: str, style: Style) -> None:
     """L and R on a projection; nilearn itself leaves the views of one side without."""
     places = {"l": [("L", 0.06)], "r": [("R", 0.94)], "x": []}.get(direction, [("L", 0.05), ("R", 0.95)])
     for letter, x in places:
-        _letter(axes, x, 0.97, letter, style)
+        how = {"transform": axes.transAxes, "ha": "center", "va": "top", "fontsize": 9 * style.letters, "weight": "bold", "color": style.theme["ink"]}
+        axes.text(x, 0.97, letter, **how)
 
 
 def surface_view(
-    figure: Figure, where: Rect, values: np.ndarray, side: str, view: str, style: Style, *, mesh: str = "inflated", bg_on_data: bool = False
+    figure: Figure,
+    where: Rect,
+    values: np.ndarray,
+    side: str,
+    view: str,
+    style: Style,
+    *,
+    mesh: str = "inflated",
+    bg_on_data: bool = False,
+    name: bool = True,
 ) -> Axes:
     """One view of a hemisphere of fsaverage5, coloured by nilearn; sulci and gyri are grey where nothing is drawn.
 
@@ -146,7 +179,7 @@ def surface_view(
     ----------
     figure : matplotlib.figure.Figure
     where : tuple of float
-        The picture is a square in the middle of it and as wide; it may reach over the rectangle at top and bottom, where it is empty.
+        The axes are a square as wide as this; they may reach over its top and bottom, where they are empty.
     values : float [1000]
     side : {"left", "right"}
     view : str
@@ -155,6 +188,8 @@ def surface_view(
     mesh : {"inflated", "pial", "white_matter"}
     bg_on_data : bool
         Let sulci and gyri shine through the colours, which then no longer are those of the bar.
+    name : bool
+        Write the view's name.
 
     Returns
     -------
@@ -165,13 +200,16 @@ def surface_view(
     left, bottom, width, height = where
     wide, high = figure.get_size_inches()
     square = width * wide / high  # as tall as the rectangle is wide
-    axes = figure.add_axes((left, bottom + (height - square) / 2, width, square), projection="3d")
+    line = 7.5 * style.letters / 72 / high if style.simulated else 0.0
+    middle = bottom + (height + line) / 2
+    axes = figure.add_axes((left, middle - square / 2, width, square), projection="3d")
     axes.patch.set_alpha(0)
-    meshes, folds = _surfaces(mesh)
+    meshes, curvature = _surfaces(mesh)
+    gyrus, sulcus = FOLDS[style.dark]
     plot_surf_stat_map(
         meshes[side],
         on_vertices(values)[side],
-        bg_map=folds[side],
+        bg_map=np.where(curvature[side] > 0, sulcus, gyrus),
         hemi=side,
         view=view,
         cmap=style.cmap,
@@ -187,13 +225,16 @@ def surface_view(
     axes.set_box_aspect(None, zoom=ZOOM)
     for drawn in axes.collections:
         drawn.set_rasterized(True)  # 20480 triangles are a picture, in a vector file too
-    half = height / square / 2
-    _letter(axes, 0.03 if side == "left" else 0.97, 0.5 + 0.86 * half, SIDES[side], style)
+    top, bottom = 0.5 + SURFACE_HIGH / 2, 0.5 - SURFACE_HIGH / 2
+    beside = {"x": 0.03, "ha": "left"} if side == "left" else {"x": 0.97, "ha": "right"}
     axes.text2D(
-        0.5, 0.5 - 0.99 * half, view, transform=axes.transAxes, ha="center", va="bottom", fontsize=6.5 * style.scale, color=style.theme["muted"]
+        y=top, s=SIDES[side], transform=axes.transAxes, va="top", fontsize=9 * style.letters, weight="bold", color=style.theme["ink"], **beside
     )
+    if name:
+        below = top - 11 * style.letters / 72 / (width * wide)
+        axes.text2D(y=below, s=view, transform=axes.transAxes, va="top", fontsize=6.5 * style.letters, color=style.theme["muted"], **beside)
     if style.simulated:
-        _simulated(axes, 0.5, 0.5 - 0.8 * half, style)
+        _simulated(axes, 0.5, bottom, "top", style)
     return axes
 
 
@@ -207,11 +248,10 @@ def on_vertices(values: np.ndarray) -> dict[str, np.ndarray]:
 
 @lru_cache(maxsize=3)
 def _surfaces(mesh: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """nilearn's bundled fsaverage5: one mesh for each side, and the grey of its folds."""
+    """nilearn's bundled fsaverage5: one mesh for each side, and its curvature, which is above 0 in sulci."""
     from nilearn.datasets import load_fsaverage, load_fsaverage_data
 
-    curvature = load_fsaverage_data("fsaverage5", data_type="curvature").data.parts
-    return load_fsaverage("fsaverage5")[mesh].parts, {side: np.where(curvature[side] > 0, SULCUS, GYRUS) for side in SIDES}
+    return load_fsaverage("fsaverage5")[mesh].parts, load_fsaverage_data("fsaverage5", data_type="curvature").data.parts
 
 
 def colour_bar(figure: Figure, where: Rect, style: Style, *, beyond: bool = False, label: str = UNIT) -> Axes:
@@ -220,7 +260,7 @@ def colour_bar(figure: Figure, where: Rect, style: Style, *, beyond: bool = Fals
     from matplotlib.colors import ListedColormap, Normalize, to_rgb
 
     axes = figure.add_axes(where)
-    size, ink = 7 * style.scale, style.theme["ink"]
+    size, ink = 7 * style.letters, style.theme["ink"]
     seen = style.cmap(np.linspace(0, 1, style.cmap.N))
     if style.cut and style.threshold > 0:
         seen[np.abs(np.linspace(-style.limit, style.limit, len(seen))) <= style.threshold, 3] = 0
@@ -229,12 +269,12 @@ def colour_bar(figure: Figure, where: Rect, style: Style, *, beyond: bool = Fals
     bar = figure.colorbar(mappable, cax=axes, ticks=_ticks(style.limit), extend="both" if beyond else "neither", extendfrac=0.03)
     bar.solids.set_rasterized(True)
     bar.ax.set_yticklabels([_signed(tick) for tick in _ticks(style.limit)], fontsize=size, color=ink)
-    bar.ax.tick_params(width=0.6 * style.scale, length=2.5 * style.scale, color=ink, pad=2 * style.scale)
-    bar.outline.set(linewidth=0.6 * style.scale, edgecolor=ink)
+    bar.ax.tick_params(width=0.6 * style.letters, length=2.5 * style.letters, color=ink, pad=2 * style.letters)
+    bar.outline.set(linewidth=0.6 * style.letters, edgecolor=ink)
     if style.threshold > 0:
         for value in (-style.threshold, style.threshold):
-            bar.ax.axhline(value, color=ink, linewidth=0.8 * style.scale)
-    bar.set_label(label, fontsize=size, color=ink, labelpad=2 * style.scale)
+            bar.ax.axhline(value, color=ink, linewidth=0.8 * style.letters)
+    bar.set_label(label, fontsize=size, color=ink, labelpad=2 * style.letters)
     return axes
 
 
@@ -246,23 +286,8 @@ def _signed(value: float) -> str:
     return f"{value:+.3g}".replace("-", "−") if value else "0"
 
 
-def _letter(axes: Axes, x: float, y: float, letter: str, style: Style) -> None:
-    write = axes.text2D if hasattr(axes, "text2D") else axes.text
-    write(x, y, letter, transform=axes.transAxes, ha="center", va="top", fontsize=9 * style.scale, weight="bold", color=style.theme["ink"])
-
-
-def _simulated(axes: Axes, x: float, y: float, style: Style) -> None:
+def _simulated(axes: Axes, x: float, y: float, va: str, style: Style) -> None:
     write = axes.text2D if hasattr(axes, "text2D") else axes.text
     colour = style.theme["warn"]
-    write(
-        x,
-        y,
-        "SIMULATED",
-        transform=axes.transAxes,
-        ha="center",
-        va="bottom",
-        fontsize=5.5 * style.scale,
-        weight="bold",
-        color=colour,
-        gid="simulated",
-    )
+    how = {"ha": "center", "va": va, "fontsize": 5.5 * style.letters, "weight": "bold", "color": colour, "gid": "simulated"}
+    write(x, y, "SIMULATED", transform=axes.transAxes, **how)

@@ -7,6 +7,7 @@ the seven curves. Every picture says what made it and, where it is, that it is s
 from __future__ import annotations
 
 import os
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,14 @@ MESHES = ("inflated", "pial", "white_matter")
 FORMATS = ("png", "svg", "pdf")
 DPI = 300
 WHOLE: Rect = (0.0, 0.0, 1.0, 1.0)
+MARGIN = 0.1
+BAR_WIDE = 0.85
+"""Inches around the words, and for the colour bar with its unit."""
+
+LETTER = 0.6
+"""Mean width of a letter as a share of its size, rather too much than too little."""
+
+Block = tuple[str, dict[str, Any]]
 
 
 def plot_glass_brain(
@@ -108,8 +117,8 @@ def plot_glass_brain(
     picture = _Picture(responses, tr, subject, vmax, threshold, cmap, black_bg, lag)
     image = to_nifti(responses, subject=subject, rows="valid") if tr is None else to_nifti(responses, subject=subject, tr=picture.row)
     count = 3 if display_mode == "ortho" else len(display_mode)
-    figure, frame = _place(figure, axes, (2.2 * count + (0.9 if colorbar else 0.1), 3.1), black_bg)
-    inside = _share(frame, 0.0, 0.13, 1 - picture.bar_share(figure, frame, colorbar), 0.74)
+    figure, frame = _place(figure, axes, (2.2 * count + (BAR_WIDE if colorbar else 0.0), 2.9), black_bg)
+    inside = picture.inside(figure, frame, colorbar, title)
     display = glass_brain(figure, inside, image, picture.style, display_mode=display_mode, alpha=alpha, annotate=annotate)
     if not hasattr(figure, "number"):
         display.close = _nothing_to_close
@@ -176,10 +185,10 @@ def plot_surface(
     picture = _Picture(responses, tr, subject, vmax, threshold, cmap, black_bg, lag)
     sides = tuple(SIDES) if hemi == "both" else (hemi,)
     if figure is None:
-        figure, frame = _place(None, None, (3.0 * len(sides) + (0.9 if colorbar else 0.1), 2.3 * len(views) + 0.8), black_bg, free=True)
+        figure, frame = _place(None, None, (3.0 * len(sides) + (BAR_WIDE if colorbar else 0.0), 2.3 * len(views) + 0.6), black_bg, free=True)
     else:
         frame = WHOLE
-    inside = _share(frame, 0.0, 0.10, 1 - picture.bar_share(figure, frame, colorbar), 0.80)
+    inside = picture.inside(figure, frame, colorbar, title)
     for down, view in enumerate(views):
         for across, side in enumerate(sides):
             cell = _share(inside, across / len(sides), 1 - (down + 1) / len(views), 1 / len(sides), 1 / len(views))
@@ -269,32 +278,52 @@ class _Picture:
         drawn = cmap if cmap is not None and not isinstance(cmap, str) else look.map_name
         self.style: Style = style_of(responses, limit=look.range_of(responses), threshold=look.threshold, cut=True, cmap=drawn, dark=dark)
 
-    def bar_share(self, figure: Figure, frame: Rect, colorbar: bool) -> float:
-        """Share of the frame's width that the colour bar takes: 0.85 inches."""
-        return min(0.85 / (frame[2] * figure.get_size_inches()[0]), 0.3) if colorbar else 0.0
+    def inside(self, figure: Figure, frame: Rect, colorbar: bool, title: str | None) -> Rect:
+        """What the words above and below, and the colour bar, leave of the frame."""
+        wide, high = figure.get_size_inches()
+        head, foot = (sum(_height(block) for block in part) + 1.5 * MARGIN for part in self._words(figure, frame, title))
+        bar = BAR_WIDE / wide if colorbar else 0.0
+        return frame[0], frame[1] + foot / high, frame[2] - bar, frame[3] - (head + foot) / high
 
     def finish(self, figure: Figure, frame: Rect, title: str | None, colorbar: bool) -> None:
         """Write the words and draw the bar."""
+        wide, high = figure.get_size_inches()
+        head, foot = self._words(figure, frame, title)
+        left = frame[0] + MARGIN / wide
+        top = frame[1] + frame[3] - MARGIN / high
+        for part, place in ((head, top), (foot, frame[1] + (sum(map(_height, foot)) + MARGIN / 2) / high)):
+            for text, how in part:
+                # a file name may hold what matplotlib takes for mathematics
+                figure.text(left, place, text, ha="left", va="top", parse_math=False, linespacing=1.2, **how)
+                place -= _height((text, how)) / high
+        if colorbar:
+            x, y, width, height = self.inside(figure, frame, colorbar, title)
+            beyond = bool((np.abs(self.values) > self.style.limit).any())
+            colour_bar(figure, (x + width + 0.1 / wide, y + 0.12 * height, 0.1 / wide, 0.76 * height), self.style, beyond=beyond)
+
+    def _words(self, figure: Figure, frame: Rect, title: str | None) -> tuple[list[Block], list[Block]]:
+        """Lines above and below the pictures, each with how it is written, broken to the frame's width."""
         responses, theme = self.responses, self.style.theme
+        head = [(plain(title, 120), {"fontsize": 9, "weight": "bold", "color": theme["ink"]})] if title else []
         if title is None:
-            title = f"{plain(responses.clip_name, 40)}, {self.who}"
+            head.append((f"{plain(responses.clip_name, 40)}, {self.who}", {"fontsize": 9, "weight": "bold", "color": theme["ink"]}))
             what = mean_text(responses) if self.row is None else moment_text(responses, self.row, self.lag)
             doubt = "" if self.row is None else doubt_text(responses, self.row)
-            _write(figure, frame, 0.925, what + (f" ({doubt})" if doubt else ""), fontsize=7.5, color=theme["warn" if doubt else "muted"])
-        _write(figure, frame, 0.985, plain(title, 120), fontsize=9, weight="bold", color=theme["ink"])
+            head.append((what + (f" ({doubt})" if doubt else ""), {"fontsize": 7.5, "color": theme["warn" if doubt else "muted"]}))
         said = f"{made_text(responses)}; {colours_text(self.style.limit, self.style.threshold, cut=True)}"
-        _write(figure, frame, 0.05, said, fontsize=5.5, color=theme["muted"])
-        if colorbar:
-            wide = figure.get_size_inches()[0]
-            share = self.bar_share(figure, frame, colorbar)
-            left = frame[0] + frame[2] * (1 - share) + 0.1 / wide
-            beyond = bool((np.abs(self.values) > self.style.limit).any())
-            colour_bar(figure, (left, frame[1] + 0.2 * frame[3], 0.1 / wide, 0.62 * frame[3]), self.style, beyond=beyond)
+        foot = [(said, {"fontsize": 5.5, "color": theme["muted"]})]
+        room = frame[2] * figure.get_size_inches()[0] - 2 * MARGIN
+        return tuple([(wrapped(text, how["fontsize"], room), how) for text, how in part] for part in (head, foot))
 
 
-def _write(figure: Figure, frame: Rect, height: float, text: str, **how: Any) -> None:
-    """A line of plain text at a height of the frame; a file name may hold what matplotlib takes for mathematics."""
-    figure.text(frame[0] + 0.012 * frame[2], frame[1] + height * frame[3], text, ha="left", va="top", parse_math=False, **how)
+def wrapped(text: str, size: float, room: float) -> str:
+    """Text broken into lines for letters of ``size`` points and ``room`` inches."""
+    return textwrap.fill(text, max(12, int(room * 72 / (LETTER * size))))
+
+
+def _height(block: Block) -> float:
+    """Inches that lines take."""
+    return 1.35 * block[1]["fontsize"] / 72 * (block[0].count("\n") + 1)
 
 
 def _share(frame: Rect, left: float, bottom: float, width: float, height: float) -> Rect:
