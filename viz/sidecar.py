@@ -130,8 +130,8 @@ def commands(responses: Responses, look: Look | None, made: Mapping[str, Any]) -
 
     ``film`` is the file of ``ClipSha256`` and ``transcript.tsv`` the table of ``TranscriptSha256``; names are quoted for a POSIX shell.
     """
-    name = _last_part(clean(responses.clip_name)) or "film"
-    film = name if not name.startswith("-") else f"./{name}"
+    name = _last_part(clean(responses.clip_name))
+    film = "film" if name in ("", ".", "..") else f"./{name}" if name.startswith("-") else name
     words = ["--no-speech"] if responses.transcript_source == "none" else ["--transcript", "transcript.tsv"]
     who = ["--model", _without_place(responses.model_id), "--subjects", ",".join(map(str, responses.subjects))]
     predict = ["python", "cli.py", "predict", film, *who, *words, "--out", "result"]

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 import yaml
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from encoder.cards import read_card
@@ -80,6 +80,7 @@ def test_the_rule_of_rows_and_the_rows_kept_are_those_of_the_result():
     assert "All rows were kept" in methods_text(some_responses(rows=12, valid=np.ones(12, bool)), no_words(12))
 
 
+@settings(deadline=None)
 @given(st.sets(st.integers(0, 40)))
 def test_rows_in_words_name_exactly_these_rows(rows):
     named = set()
@@ -171,6 +172,7 @@ def test_authors_are_written_as_a_reader_of_references_expects():
     assert "Yeo, B. T. Thomas and others" in cited["yeo2011"].bibtex
 
 
+@settings(deadline=None)
 @given(name=st.text(max_size=80), source=st.text(max_size=40))
 @example(name="{schaefer2018}{nobody}{}", source="{0}")
 @example(name="a\nb\x00\u202ec.mp4", source="file x\ty")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from extractors.errors import CacheError
@@ -117,6 +117,7 @@ def test_the_commands_name_the_model_the_people_the_words_and_the_rows():
     assert "--no-speech" in shlex.split(commands(some_responses(transcript_source="none"), None, MADE)[0])
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 @example("-rf.mp4")
 @example("$(reboot); `reboot`'\".mp4")
@@ -130,6 +131,7 @@ def test_a_films_name_is_one_argument_of_the_command_and_no_option(name):
     assert ".." not in Path(words[3]).parts
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60), st.text(max_size=60))
 @example("\ud800", "\udfff")
 @example('"},{"a": "', "\\u0000")
