@@ -93,32 +93,35 @@ class Measuring:
         self.line.stop_visitor(visitor)
 
     async def _open(self, visit: Visit, event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
+        from experiments.measured import beside
+
         panel = self.parts.measured
         value: dict[str, Any] = {}
         try:
             shown = await asyncio.to_thread(self._shown, getattr(event, "run", None))
             value = measured_value(shown, self.settings) | {"kept": True, "dataset": _text(event, "dataset")}
             value["subject"] = _number(event, "subject", int)
-            job = self.line.join(request.session_hash, lambda: iter([self._read(visit, event, shown)]))
+            job = self.line.join(request.session_hash, lambda: iter([self._read(visit, event)]))
             while not job.over:
                 await asyncio.sleep(POLL_S)
             if job.error is not None:
                 raise job.error
-            table, measured = job.result
+            table = job.result
+            value |= {"datasets": [list(pair) for pair in table.datasets], "dataset": table.dataset}
+            measured = await asyncio.to_thread(beside, shown.responses, table, value["subject"])
         except Exception as error:
             error = in_plain_words(error)
-            datasets = [list(pair) for pair in getattr(error, "datasets", ())]
-            return {panel: value | {"error": {"message": error.message, "hint": error.hint}, "datasets": datasets}}
-        value |= {"datasets": [list(pair) for pair in table.datasets], "dataset": table.dataset}
+            if found := getattr(error, "datasets", ()):
+                value["datasets"] = [list(pair) for pair in found]
+            return {panel: value | {"error": {"message": error.message, "hint": error.hint}}}
         return {panel: value | _found(measured, shown), self.parts.player: _payload(shown, measured)}
 
-    def _read(self, visit: Visit, event: gr.EventData, shown: Shown) -> tuple[Table, Measured]:
-        from experiments.measured import beside, read_measured
+    def _read(self, visit: Visit, event: gr.EventData) -> Table:
+        from experiments.measured import read_measured
 
         file = self.shelf.upload(visit.measured)
         how = {"tr": _number(event, "tr", float), "dataset": _text(event, "dataset"), "name": visit.measured_name}
-        table = read_measured(file, **how, settings=self.settings)
-        return table, beside(shown.responses, table, _number(event, "subject", int))
+        return read_measured(file, **how, settings=self.settings)
 
     def _shown(self, place: Any) -> Shown:
         """The result in the player, by its address."""
