@@ -294,13 +294,14 @@ def pack_curves(values: np.ndarray, *, gaps: bool = False) -> dict[str, Any]:
     -------
     dict
         ``ids`` of the curves, ``data`` int16 (little-endian) [curves, n_subjects + 1, n_trs] with one ``scale``; the last row of a curve is that
-        of the mean of the subjects. With ``gaps``, -32768 where a parcel of the curve has no value.
+        of the mean of the subjects. With ``gaps`` the mean is over the parcels that have a value, and -32768 where none has.
     """
     values = np.concatenate([values, values.mean(0, keepdims=True)])
     missing = ~np.isfinite(values)
     if gaps and missing.any():
-        means = curve_means(np.where(missing, np.float32(0), values))
-        means[curve_means(missing.astype(np.float32)) > 0] = np.nan
+        share = curve_means((~missing).astype(np.float32))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            means = np.where(share > 1e-6, curve_means(np.where(missing, np.float32(0), values)) / share, np.nan)
     else:
         means = curve_means(values)
     codes, scale = _codes(means.transpose(2, 0, 1), np.int16, gaps)

@@ -15,11 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from encoder.atlas import load_atlas
 from extractors.grid import TR, valid_rows
 from extractors.transcript import Transcript
 from tests.unit.test_responses import some_ensemble
 from viz import player_assets
-from viz.payload import display_range, pack, to_int8, transcript_note
+from viz.payload import display_range, pack, pack_second, to_int8, transcript_note
 
 ROOT = Path(__file__).parents[2]
 
@@ -237,7 +238,7 @@ class TestComponent:
         assert player.head.count("</script") == 1
         assert player.head.count("<script") == 1
         assert "http://" not in player.head.replace("http://www.w3.org/2000/svg", "")
-        assert "https://" not in player.head
+        assert player.head.count("https://") == player.head.count('"https://huggingface.co"') == 1  # who alone is told the address; nothing is fetched
 
     def test_no_script_of_the_player_writes_markup(self):
         from viz.player_page import FOLDER, SCRIPTS
@@ -248,3 +249,16 @@ class TestComponent:
             for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("):
                 assert word not in code, (name, word)
             assert name in ("series.js", "surface.js") or "fetch(" not in code, name
+
+
+def test_parcels_without_values_are_left_out_of_a_curves_mean():
+    vis = np.flatnonzero(load_atlas().mask("Vis"))
+    values = np.random.default_rng(2).normal(size=(1, 12, 1000)).astype(np.float32)
+    values[0, :, vis[:7]] = np.nan
+    values[0, 3] = np.nan
+    packed = pack_second(values, np.arange(12) != 3, ["sim1"], "Measured", "measured")["curves"]
+    codes = np.frombuffer(base64.b64decode(packed["data"]), "<i2").reshape(len(packed["ids"]), 2, 12)
+    curve = codes[packed["ids"].index("Vis"), 0] * packed["scale"]
+    rows = np.arange(12) != 3
+    np.testing.assert_allclose(curve[rows], values[0][rows][:, vis[7:]].mean(1), atol=packed["scale"])
+    assert (codes[:, 0, 3] == -32768).all()
