@@ -238,7 +238,7 @@ class TestComponent:
         assert player.head.count("</script") == 1
         assert player.head.count("<script") == 1
         assert "http://" not in player.head.replace("http://www.w3.org/2000/svg", "")
-        assert player.head.count("https://") == player.head.count('"https://huggingface.co"') == 1  # who alone is told the address; nothing is fetched
+        assert player.head.count("https://") == player.head.count('"https://huggingface.co"') == 1  # told the address, never asked
 
     def test_no_script_of_the_player_writes_markup(self):
         from viz.player_page import FOLDER, SCRIPTS
