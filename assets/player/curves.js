@@ -2,6 +2,7 @@
 
 const MARKS = ["circle", "square", "up", "diamond", "down", "cross", "star"];
 const PIN_DASH = [8, 3, 2, 3];
+const OTHER_DASH = [3, 3];
 
 function niceStep(span, most) {
   const rough = span / most;
@@ -236,7 +237,7 @@ class Curves {
     context.translate(11, (this.top + bottom) / 2);
     context.rotate(-Math.PI / 2);
     context.textBaseline = "middle";
-    context.fillText(this.residual ? `${shortened(this.second.label)} − predicted (z)` : this.second ? "BOLD (z)" : "predicted BOLD (z)", 0, 0);
+    context.fillText(this.residual ? `${shortened(this.second.label, 20)} − predicted (z)` : this.second ? "BOLD (z)" : "predicted BOLD (z)", 0, 0);
     context.restore();
   }
 
@@ -260,31 +261,45 @@ class Curves {
 
   /** What must be said in the picture: whose scale it is, what the broken lines are, what is not here, and that it is simulated. */
   drawNotes(context, settings) {
-    context.textBaseline = "top";
+    context.textBaseline = "middle";
+    context.textAlign = "left";
     context.font = `11px ${this.theme.font}`;
+    context.lineWidth = 1.5;
     const says = [];
-    if (!settings.locked) says.push("own scale");
-    if (this.second && !this.residual) says.push(`line: predicted, broken: ${shortened(this.second.label)}`);
-    if (this.residual) says.push(`${shortened(this.second.label)} minus predicted`);
-    if (this.missing) says.push(`${shortened(this.result.second.label)}: none for ${settings.subject === MEAN ? "the mean" : "this subject"}`);
-    if (this.drawn.some(({ curve }) => curve.kind === "pin") && !this.result.everySeries.every(({ chunks }) => chunks.whole)) says.push("pinned parcels: some TRs still loading");
+    const second = this.result.second ? shortened(this.result.second.label, this.narrow ? 12 : 28) : "";
+    if (!settings.locked) says.push(["own scale"]);
+    if (this.residual) says.push([`${second} minus predicted`]);
+    else if (this.second) says.push(["predicted", []], [second, OTHER_DASH]);
+    if (this.missing) says.push([`${second}: none for ${settings.subject === MEAN ? "the mean" : "this subject"}`]);
+    if (this.drawn.some(({ curve }) => curve.kind === "pin") && !this.result.everySeries.every(({ chunks }) => chunks.whole)) says.push(["pinned parcels: some TRs still loading"]);
+    const room = this.plotWidth - 12;
     let y = this.top + 4;
-    for (const text of says) {
-      const width = context.measureText(text).width + 8;
+    for (const [text, dash] of says) {
+      const sample = dash ? 24 : 0;
+      const told = fitted(context, text, room - sample - 8);
       context.globalAlpha = 0.86;
       context.fillStyle = this.theme.surface;
-      context.fillRect(this.left + 4, y, width, 15);
+      context.fillRect(this.left + 4, y, context.measureText(told).width + sample + 8, 15);
       context.globalAlpha = 1;
       context.fillStyle = this.theme.muted;
-      context.textAlign = "left";
-      context.fillText(text, this.left + 8, y + 2);
+      context.strokeStyle = this.theme.muted;
+      if (dash) {
+        context.setLineDash(dash);
+        context.beginPath();
+        context.moveTo(this.left + 8, y + 7.5);
+        context.lineTo(this.left + 26, y + 7.5);
+        context.stroke();
+        context.setLineDash([]);
+      }
+      context.fillText(told, this.left + 8 + sample, y + 8);
       y += 16;
     }
-    this.notes = says;
+    this.notes = says.map(([text]) => text);
     if (!settings.simulated) return;
     context.font = `600 10.5px ${this.theme.font}`;
     context.fillStyle = this.theme.warn;
     context.textAlign = "right";
+    context.textBaseline = "top";
     context.letterSpacing = "1.5px";
     context.fillText("SIMULATED", this.width - 2, this.height - this.bottom + 20);
     context.letterSpacing = "0px";
@@ -349,7 +364,7 @@ class Curves {
   drawOther(context, { other, colour }) {
     if (!other) return;
     context.lineJoin = "round";
-    context.setLineDash([3, 3]);
+    context.setLineDash(OTHER_DASH);
     context.strokeStyle = colour;
     context.lineWidth = 1.5;
     context.stroke(this.pathOf(other));
@@ -409,7 +424,7 @@ class Curves {
     for (let i = labels.length - 1; i >= 0; i -= 1) labels[i].y = Math.min(labels[i].y, i === labels.length - 1 ? high : labels[i + 1].y - space);
     context.textAlign = "left";
     context.textBaseline = "middle";
-    context.font = `${space < 12 ? 10 : 11.5}px ${this.theme.font}`;
+    context.font = `${space < 12 ? 10 : this.narrow ? 10.5 : 11.5}px ${this.theme.font}`;
     for (const label of labels) {
       context.strokeStyle = label.colour;
       context.lineWidth = 1;
@@ -433,7 +448,7 @@ class Curves {
       context.fillStyle = this.theme.text;
       const told = this.narrow ? label.curve.short : label.curve.label;
       const name = label.side && !told.endsWith("(left)") ? `${told} ${label.side}` : told;
-      context.fillText(name, right + 26, label.y);
+      context.fillText(fitted(context, name, this.width - right - 28), right + 26, label.y);
     }
     this.labels = labels.map(({ curve, side, y }) => ({ id: side ? `${curve.id}-${side}` : curve.id, y }));
     this.labelSpace = space;
@@ -493,6 +508,14 @@ function windowOf(window, duration) {
 }
 
 /** A name that may be long, cut for a line in the picture. */
-function shortened(text) {
-  return text.length > 28 ? `${text.slice(0, 27)}…` : text;
+function shortened(text, most) {
+  return text.length > most ? `${text.slice(0, most - 1)}…` : text;
+}
+
+/** A text cut so that it is no wider than `width`. */
+function fitted(context, text, width) {
+  if (context.measureText(text).width <= width) return text;
+  let end = text.length;
+  while (end > 1 && context.measureText(`${text.slice(0, end)}…`).width > width) end -= 1;
+  return `${text.slice(0, end)}…`;
 }

@@ -111,11 +111,15 @@ class Zoom {
     this.plot.append(this.box);
   }
 
-  /** After every drawing: the buttons stand at the plot's right edge, and only those that do something. */
+  /** After every drawing: the buttons stand at the plot's right edge, below it where it is narrow, and only those that do something. */
   show() {
     const { result } = this.player;
     const zoomed = Boolean(this.player.settings.window) && this.curves.zoomed;
-    this.box.style.right = `${this.curves.right + 4}px`;
+    const { narrow } = this.curves;
+    if (narrow && this.plot.contains(this.box)) this.plot.after(this.box);
+    else if (!narrow && !this.plot.contains(this.box)) this.plot.append(this.box);
+    this.box.classList.toggle("is-below", narrow);
+    this.box.style.right = narrow ? "" : `${this.curves.right + 4}px`;
     this.box.hidden = result.duration <= LEAST_TRS * result.tr;
     this.all.hidden = !zoomed;
     this.less.hidden = !zoomed;
