@@ -122,12 +122,12 @@ def moment_figure(
     values = values_of(responses, subject)[row]
     glass_high, surface_high = (42.0 if look.views != "surface" else 0.0), (33.0 if look.views != "glass" else 0.0)
     brains_high, curves_high, top = glass_high + surface_high, 46.0, 23.0
-    note = _note(responses, style, 180)
+    note = _note(responses, style, look.views, WIDE_MM)
     page = _Page(WIDE_MM, top + brains_high + 8 + curves_high + 13 + 2.6 * (note.count("\n") + 1), style)
     page.head(f"{plain(responses.clip_name, NAME_LONGEST)}, {name}", simulated=responses.simulated)
     doubt = doubt_text(responses, row)
     page.write(4, 8.2, moment_text(responses, row, look.lag) + (f" ({doubt})" if doubt else ""), 7.5, "warn" if doubt else "muted")
-    _words_line(page, 14.2, responses, transcript, span_of(responses, row, look.lag))
+    _words_line(page, 17.0, transcript, span_of(responses, row, look.lag))
     shares = iter(np.linspace(0, 1, 7)[1:])
     if glass_high:
         _glass(page, (4, top, 156, glass_high - 2), responses, row, subject, style, "lyrz")
@@ -186,7 +186,7 @@ def strip_figure(
     glass_high = glass_cell * down if look.views != "surface" else 0.0
     surface_high = surface_cell * down if look.views != "glass" else 0.0
     wide = max(left + len(rows) * (column + gap) + bar, 90.0)
-    note = _note(responses, style, wide)
+    note = _note(responses, style, look.views, wide)
     named = plain(responses.clip_name, NAME_LONGEST) + ", " + who(responses, subject)
     lines = textwrap.wrap(named, int((wide - 28) / LETTER_MM))
     top = 3 + 4.6 * len(lines) + 5 + 9
@@ -227,41 +227,37 @@ def _glass(
     glass_brain(page.figure, page.rect(*where), to_nifti(responses, subject=subject, tr=row), style, display_mode=mode)
 
 
-def _note(responses: Responses, style: Style, wide: float) -> str:
+def _note(responses: Responses, style: Style, views: str, wide: float) -> str:
     """What made the figure and what its colours mean, in lines for letters of 5.5 points."""
     colours = colours_text(style.limit, style.threshold, cut=False)
     said = f"Predicted BOLD (z). {made_text(responses)}; {colours}; rows that do not rest on a full past are marked"
-    surface = "Glass brain: value farthest from 0 along the line of sight. Surface: fsaverage5, parcels sampled from the volume."
-    return textwrap.fill(f"{said}. {surface}", int((wide - 8) / 1.06))
+    glass = " Glass brain: value farthest from 0 along the line of sight." if views != "surface" else ""
+    surface = " Surface: fsaverage5, parcels sampled from the volume." if views != "glass" else ""
+    return textwrap.fill(f"{said}.{glass}{surface}", int((wide - 8) / 1.02))
 
 
-def _words_line(page: _Page, top: float, responses: Responses, transcript: Transcript | None, span: tuple[float, float]) -> None:
+def _words_line(page: _Page, line: float, transcript: Transcript | None, span: tuple[float, float]) -> None:
     """The words of the moment in the middle, what was said before and after beside them as far as there is room."""
-    middle = 82.0
+    middle, on_line = 82.0, {"va": "baseline"}
     if transcript is None or not transcript.n_words:
         told = "run without words" if transcript is None or transcript.source == "none" else "no words in this film"
-        page.write(middle, top, told, 7.5, "muted", ha="center", style="italic")
+        page.write(middle, line, told, 7.5, "muted", ha="center", style="italic", **on_line)
         return
     before, during, after = words_at(transcript, *span)
-    now = page.write(
-        middle,
-        top,
-        plain(" ".join(during), 90) or "(no word ends in this TR)",
-        8,
-        "ink" if during else "muted",
-        ha="center",
-        weight="bold" if during else "normal",
-    )
+    if during:
+        now = page.write(middle, line, plain(" ".join(during), 80), 8, ha="center", weight="bold", **on_line)
+    else:
+        now = page.write(middle, line, "no word ends in this TR", 7.5, "muted", ha="center", style="italic", **on_line)
     half = _width_mm(page, now) / 2 + 2
-    for text, sign in ((before, -1), (after, 1)):
-        room = (middle - 4 if sign < 0 else 160 - middle) - half
-        while text:
-            shown = " ".join(text)
-            item = page.write(middle + sign * half, top, f"… {shown}" if sign < 0 else f"{shown} …", 8, "muted", ha="right" if sign < 0 else "left")
+    for words, sign in ((before, -1), (after, 1)):
+        room = (middle - 4 if sign < 0 else page.wide - 24 - middle) - half
+        while words:
+            shown = f"… {' '.join(words)}" if sign < 0 else f"{' '.join(words)} …"
+            item = page.write(middle + sign * half, line, shown, 8, "muted", ha="right" if sign < 0 else "left", **on_line)
             if _width_mm(page, item) <= room:
                 break
             item.remove()
-            text = text[1:] if sign < 0 else text[:-1]
+            words = words[1:] if sign < 0 else words[:-1]
 
 
 def _width_mm(page: _Page, item: Any) -> float:
@@ -275,7 +271,7 @@ def _strip_head(page: _Page, middle: float, top: float, responses: Responses, ro
     page.write(middle, top, f"TR {row}", 8, ha="center", weight="bold")
     page.write(middle, top + 3.6, span_text(responses, row, lag), 6, "muted", ha="center")
     if doubt:
-        page.write(middle, top + 6.2, doubt.partition(":")[0], 5.5, "warn", ha="center")
+        page.write(middle, top + 7.8, doubt.partition(":")[0], 5.5, "warn", ha="center", va="baseline")
 
 
 def _strip_sides(page: _Page, top: float, glass_high: float, surface_high: float, down: int) -> None:

@@ -118,13 +118,14 @@ def glass_brain(
     """
     from nilearn.plotting import plot_glass_brain
 
+    least = max(style.threshold if style.cut else 0.0, NOTHING)
     display = plot_glass_brain(
-        image,
+        image if (np.abs(np.asanyarray(image.dataobj)) > least).any() else None,  # without a value nilearn draws the outlines alone
         display_mode=display_mode,
         colorbar=False,
         figure=figure,
         axes=where,
-        threshold=max(style.threshold if style.cut else 0.0, NOTHING),
+        threshold=least,
         annotate=False,
         black_bg=style.dark,
         cmap=style.cmap,

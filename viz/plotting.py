@@ -117,7 +117,7 @@ def plot_glass_brain(
     picture = _Picture(responses, tr, subject, vmax, threshold, cmap, black_bg, lag)
     image = to_nifti(responses, subject=subject, rows="valid") if tr is None else to_nifti(responses, subject=subject, tr=picture.row)
     count = 3 if display_mode == "ortho" else len(display_mode)
-    figure, frame = _place(figure, axes, (2.2 * count + (BAR_WIDE if colorbar else 0.0), 2.9), black_bg)
+    figure, frame = _place(figure, axes, (max(2.2 * count, 3.4) + (BAR_WIDE if colorbar else 0.0), 2.9), black_bg)
     inside = picture.inside(figure, frame, colorbar, title)
     display = glass_brain(figure, inside, image, picture.style, display_mode=display_mode, alpha=alpha, annotate=annotate)
     if not hasattr(figure, "number"):
