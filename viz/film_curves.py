@@ -175,9 +175,13 @@ class FilmCurves:
             write(picture, (self.left - 6 * zoom, self.y_of(tick)), text, anchor="rm", **small)
         for time in self._times():
             write(picture, (self.x_of(time), self.bottom + 11 * zoom), clock(time), anchor="mm", **small)
+        axis = f"predicted BOLD ({unit})"
+        write(picture, (2 * zoom, self.bottom + 26 * zoom), axis, **small)
+        low, up = 16 * zoom + width_of(axis, 10.5 * zoom), self.width - (84 * zoom if simulated else 0)
         said = "film time (min:s), response shifted back 5 s" if self.lag else "film time (min:s)"
-        write(picture, ((self.left + self.right) / 2, self.bottom + 26 * zoom), said, anchor="mm", **small)
-        write(picture, (2 * zoom, self.bottom + 26 * zoom), f"predicted BOLD ({unit})", **small)
+        said = fitted(said, up - low, 10.5 * zoom)
+        x = min(max((self.left + self.right) / 2, low + width_of(said, 10.5 * zoom) / 2), up - width_of(said, 10.5 * zoom) / 2)
+        write(picture, (x, self.bottom + 26 * zoom), said, anchor="mm", **small)
         if simulated:
             write(picture, (self.width - 2, self.bottom + 26 * zoom), "SIMULATED", size=10.5 * zoom, colour=theme["warn"], bold=True, anchor="rm")
         self._names(picture)

@@ -272,12 +272,14 @@ class FilmPage:
 
 
 def captions(words: Sequence[Word], width: float, size: float) -> list[list[Word]]:
-    """Words in lines that fit a width in pixels; a pause ends a line."""
+    """Words in lines that fit a width in pixels; a pause ends a line, and so does the end of a sentence when the line is half full."""
     lines: list[list[Word]] = []
     used, gap = 0.0, width_of(" ", size)
     for word in words:
         wide = width_of(plain(word.text), size)
-        if not lines or used + gap + wide > width - 16 or word.onset - lines[-1][-1].offset > PAUSE_S:
+        before = lines[-1][-1] if lines else None
+        ended = before is not None and before.text.rstrip("\"')”’").endswith((".", "!", "?", "。")) and used > width / 2
+        if before is None or ended or used + gap + wide > width - 16 or word.onset - before.offset > PAUSE_S:
             lines.append([])
             used = -gap
         lines[-1].append(word)
