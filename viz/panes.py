@@ -156,7 +156,7 @@ def _make_room(view: GlassBrainAxes) -> None:
 
 def _sides_of_glass(axes: Axes, direction: str, style: Style) -> None:
     """L and R on a projection; nilearn itself leaves the views of one side without."""
-    places = {"l": [("L", 0.06)], "r": [("R", 0.94)], "x": []}.get(direction, [("L", 0.05), ("R", 0.95)])
+    places = {"l": [("L", 0.06)], "r": [("R", 0.94)], "x": [("L+R", 0.9)]}.get(direction, [("L", 0.05), ("R", 0.95)])
     for letter, x in places:
         how = {"transform": axes.transAxes, "ha": "center", "va": "top", "fontsize": 9 * style.letters, "weight": "bold", "color": style.theme["ink"]}
         axes.text(x, 0.97, letter, **how)
