@@ -139,19 +139,24 @@ class Panes {
       return [parcel, { x: event.clientX - all.left, y: event.clientY - all.top }];
     };
     let before = -1; // what a finger had named before this tap: the first tap names, the second pins
+    let named = -1; // by the last event that tells a place exactly, which a click does not
     let touch = false;
-    canvas.addEventListener("pointermove", (event) => this.on.hover(...placed(event)));
+    const name = (event) => {
+      const [parcel, place] = placed(event);
+      named = parcel;
+      this.on.hover(parcel, place);
+    };
+    canvas.addEventListener("pointermove", name);
     canvas.addEventListener("pointerdown", (event) => {
       touch = event.pointerType === "touch";
       before = this.hovered;
-      this.on.hover(...placed(event));
+      name(event);
     });
     canvas.addEventListener("pointerleave", (event) => {
       if (event.pointerType !== "touch") this.on.hover(-1); // a tap's tip stays until the next tap
     });
     canvas.addEventListener("click", (event) => {
-      const [parcel] = placed(event);
-      if (parcel >= 0 && (!touch || parcel === before)) this.on.pick(parcel, event.shiftKey);
+      if (named >= 0 && (!touch || named === before)) this.on.pick(named, event.shiftKey);
     });
   }
 

@@ -47,9 +47,22 @@ class Picking {
     part.tipName.textContent = parcelName(hovered);
     part.tipWhere.textContent = `${ATLAS.network_names[ATLAS.network_keys[ATLAS.networks[hovered]]]} · MNI ${x}, ${y}, ${z}`;
     part.tipValue.textContent = player.have ? `${signed(player.values[hovered])} z now` : player.absence;
-    const { layer } = player;
-    part.tipMore.hidden = !layer;
-    if (layer) part.tipMore.textContent = Number.isNaN(layer.values[hovered]) ? `${layer.label}: unknown` : `${layer.label} ${signed(layer.values[hovered])} ${layer.unit}`;
+    part.tipMore.textContent = this.besides().join("\n");
+    part.tipMore.hidden = !part.tipMore.textContent;
+  }
+
+  /** What else is known of the hovered parcel: the second series now, the layer shown. */
+  besides() {
+    const { player, hovered } = this;
+    const { layer, result, settings, shown } = player;
+    const told = [];
+    if (result.second && settings.second !== "off" && shown.row >= 0) {
+      const values = result.second.parcelCurve(settings.subject, hovered);
+      const value = values ? values[shown.row] : NaN;
+      told.push(`${result.second.label}: ${Number.isNaN(value) ? "no value" : `${signed(value)} z`}`);
+    }
+    if (layer) told.push(`${layer.label}: ${Number.isNaN(layer.values[hovered]) ? "unknown" : `${signed(layer.values[hovered])} ${layer.unit}`}`);
+    return told;
   }
 
   // ---- pins ----
@@ -102,9 +115,12 @@ class Picking {
   /** Say it below the brains. */
   showMaximum() {
     const { part, maximum } = this;
-    part.largest.textContent = maximum ? `Largest now: ${parcelName(maximum.parcel)}, ${signed(maximum.value)} z.` : "Largest now: none.";
     const hidden = maximum && maximum.hidden && this.panes.showsSurface;
-    part.brainSaid.textContent = hidden ? `The maximum, ${parcelName(maximum.parcel)}, lies where the surface views do not show it.` : "";
+    part.largest.textContent = !maximum
+      ? "Largest now: none."
+      : hidden
+        ? `The maximum, ${parcelName(maximum.parcel)}, lies where the surface views do not show it.`
+        : `Largest now: ${parcelName(maximum.parcel)}, ${signed(maximum.value)} z.`;
   }
 
   /** Where |z| is largest in the valid rows of the film, for the subject shown: {parcel, value, row}, or null while nothing is loaded. */

@@ -441,7 +441,7 @@ class CineglassPlayer {
       else {
         const ranked = CURVES.slice(0, ATLAS.network_keys.length).map((curve) => [curve.label, result.curve(settings.subject, curve, "")[shown.row]]).sort((a, b) => b[1] - a[1]);
         const [name, z] = ranked[0];
-        this.say(`${where} Highest network ${name}, ${signed(z)} z. ${this.part.largest.textContent} ${this.part.brainSaid.textContent}`.trim());
+        this.say(`${where} Highest network ${name}, ${signed(z)} z. ${this.part.largest.textContent}`);
       }
     }, 500);
   }

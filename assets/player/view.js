@@ -190,12 +190,11 @@ function buildView(host) {
   part.layerField = h("label", { class: "cg-layerfield", hidden: true }, h("span", { text: "Shown on the brains" }), part.layer);
   part.layerNote = h("p", { class: "cg-layernote", hidden: true });
   part.maximum = h("button", { type: "button", class: "cg-button", title: "Goes to the moment and the parcel farthest from zero in the whole film (key m)", text: "Go to maximum" });
-  part.largest = h("span", { class: "cg-num" });
-  part.brainSaid = h("span", { class: "cg-said-brain", role: "status" });
+  part.largest = h("p", { class: "cg-brainnote cg-num" });
   const brain = h("section", { class: "cg-brainbox", "aria-label": "Predicted response" },
     h("div", { class: "cg-brainbar" }, part.views, part.layerField, part.maximum),
     part.layerNote, part.panes, part.bar,
-    h("p", { class: "cg-brainnote" }, part.largest, part.brainSaid));
+    part.largest);
 
   part.threshold = h("input", { type: "range", min: 0, max: 1, step: 0.01, value: 0, "aria-label": "Threshold in z: weaker values fade" });
   part.thresholdNumber = h("input", { type: "number", min: 0, step: 0.1, value: 0, "aria-label": "Threshold in z" });
@@ -236,12 +235,21 @@ function buildView(host) {
   part.plot = h("div", { class: "cg-plot", tabindex: 0, role: "slider", "aria-label": "Film time", "aria-valuemin": 0, "aria-valuenow": 0 }, part.band, part.curves, part.dots, part.ghost, part.head);
   part.noHead = h("span", { class: "cg-nohead", hidden: true, text: "no prediction here" });
   part.plot.append(part.noHead);
+  part.secondName = h("b");
+  part.secondNote = h("span", { class: "cg-secondnote" });
+  part.secondViews = segments("Second series", [
+    { id: "beside", label: "Beside", title: "Its curves dashed beside the predicted ones" },
+    { id: "residual", label: "Residual", title: "This series minus the prediction, row by row" },
+    { id: "off", label: "Off", title: "The prediction alone" },
+  ], (id) => part.onSecond(id));
+  part.secondBox = h("div", { class: "cg-second", hidden: true }, h("div", {}, part.secondName, " ", part.secondNote), part.secondViews);
   part.pins = new Pins((parcel) => part.onUnpin(parcel));
   part.bandText = h("span");
   part.bandNote = h("p", { class: "cg-foot cg-bandnote", hidden: true }, h("i", { class: "cg-bandswatch", "aria-hidden": "true" }), part.bandText);
   const curves = h("section", { class: "cg-curvebox", "aria-label": "Network curves" },
     h("div", { class: "cg-curvebar" }, networkChips, groupChips,
       h("div", { class: "cg-curvetools" }, h("label", { class: "cg-check" }, part.split, "left and right apart"), part.bandCheck, part.palette)),
+    part.secondBox,
     part.plot,
     part.pins.root,
     part.bandNote,
@@ -264,7 +272,7 @@ function buildView(host) {
   part.wordsNote = h("p", { class: "cg-note" });
   const script = h("div", { class: "cg-panel" }, part.wordsNote, part.words);
   part.tabs = tabs([{ id: "now", label: "Networks now", panel: now }, { id: "transcript", label: "Transcript", panel: script }], (id) => part.onTab(id));
-  part.live = h("p", { class: "cg-unseen", role: "status", "aria-live": "polite" });
+  part.live = h("p", { class: "cg-unseen cg-live", role: "status", "aria-live": "polite" });
   part.warnings = h("ul", { class: "cg-warnings", hidden: true });
   part.emptyText = h("p");
   part.empty = h("div", { class: "cg-empty" }, part.emptyText);

@@ -62,6 +62,33 @@ def averaged() -> PlantedResponses:
     return replace(planted(), members=("a", "b", "c"), curve_spread=spread)
 
 
+def planted_layer(parcel: int) -> float:
+    """The truth about the layer "accuracy": unknown for every seventh parcel."""
+    return float("nan") if parcel % 7 == 0 else 0.4 * parcel / 999
+
+
+def planted_second(subject: int, row: int, parcel: int) -> float:
+    """The truth about the second series: half the first one, and a tenth more."""
+    return 0.5 * planted_value(subject, row, parcel) + 0.1
+
+
+def measured(rows: int = ROWS) -> dict:
+    """What a measured table adds to the value: a second series for two of the subjects, and the accuracy of one."""
+    from viz.payload import pack_layer, pack_second
+
+    first = planted(rows)
+    second = pack_second(0.5 * first.values[:2] + 0.1, first.valid, ["sim1", "sim2"], "Measured", "measured", "A table that was made for a test.")
+    accuracy = [planted_layer(parcel) for parcel in range(1000)]
+    layer = {"label": "accuracy", "unit": "r", "range": 0.4, "note": "Correlation over the valid rows."}
+    contrast = [planted_value(0, 5, parcel) for parcel in range(1000)]
+    layers = [
+        pack_layer(accuracy, id="accuracy-sim1", subject="sim1", **layer),
+        pack_layer(accuracy[::-1], id="accuracy-sim2", subject="sim2", **layer),
+        pack_layer(contrast, id="contrast", label="contrast", unit="z", signed=True, range=0.9),
+    ]
+    return {"second": second, "layers": layers}
+
+
 def spoken(rows: int = ROWS) -> Transcript:
     """A word every half second in three phrases, with hostile text among them."""
     words = [(f"word{i}", 2.0 + 0.5 * i, 0.4) for i in range(20)] + [(NASTY, 15.0, 0.8)] + [(f"more{i}", 20.0 + 0.5 * i, 0.4) for i in range(24)]
@@ -113,6 +140,7 @@ def values(folder: Path) -> dict[str, dict]:
         "first": first,
         "again": {**first, "title": "A planted pattern, again"},
         "opened": opened,
+        "measured": pack(planted(), spoken(), media_url=clip, media_kind="video", run_id="measured", **told, **measured()),
         "averaged": pack(averaged(), spoken(), media_url=clip, media_kind="video", run_id="averaged", **told),
         "silent": silent,
         "sound": sound,
@@ -124,8 +152,14 @@ def values(folder: Path) -> dict[str, dict]:
 def serve(folder: Path):
     """Launch the page; returns the app and its address."""
     import gradio as gr
+    from starlette.responses import FileResponse
+    from starlette.routing import Route
 
     from ui.player import Player
+    from viz.player_page import SURFACE, surface_address
+
+    async def surface(_) -> FileResponse:
+        return FileResponse(SURFACE)
 
     sent = values(folder)
     with gr.Blocks(analytics_enabled=False) as page:
@@ -133,5 +167,6 @@ def serve(folder: Path):
         gr.Textbox(label="Notes", elem_id="notes")
         for name, value in sent.items():
             gr.Button(name, elem_id=f"send-{name}").click(lambda value=value: value, outputs=player, show_progress="hidden")
-    _, address, _ = page.launch(server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, ssr_mode=False, show_error=False)
+    routes = {"routes": [Route(f"/{surface_address()}", surface)]}
+    _, address, _ = page.launch(server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, ssr_mode=False, show_error=False, app_kwargs=routes)
     return page, address
