@@ -15,7 +15,7 @@ class Subtitles {
 
   show(time, word) {
     const { lines, words } = this.result;
-    let index = lastBefore(lines, "start", time + 0.05);
+    let index = lastBefore(lines, "start", time + 0.02);
     if (index >= 0 && time > lines[index].end + 0.7) index = -1;
     if (index !== this.line) {
       this.line = index;

@@ -17,6 +17,7 @@ class Zoom {
     this.pinch = null;
     this.drag = null;
     this.time = 0;
+    this.seen = null;
     this.buttons();
     this.listen();
     curves.onDraw = () => this.show();
@@ -69,9 +70,10 @@ class Zoom {
    * before drawing; true when the window in the settings has changed.
    */
   follow(time) {
-    const moved = Math.abs(time - this.time) > 1e-3;
-    this.time = time;
     const { settings } = this.player;
+    const moved = Math.abs(time - this.time) > 1e-3 && settings.window === this.seen; // a window that was just chosen is left alone
+    this.time = time;
+    this.seen = settings.window;
     if (!settings.window || !moved || this.pinch || this.drag) return false;
     const [from, to] = this.window;
     if (time >= from && time < to) return false;
@@ -80,6 +82,7 @@ class Zoom {
     const next = this.put(time - place * span, time + (1 - place) * span);
     if (next && next[0] === settings.window[0]) return false; // the film's end is in sight already
     settings.window = next;
+    this.seen = next;
     return true;
   }
 
@@ -140,7 +143,9 @@ class Zoom {
       const sideways = event.shiftKey ? event.deltaY || event.deltaX : event.deltaX;
       if (event.ctrlKey || event.metaKey) {
         mine(event);
-        this.by(Math.exp(Math.max(-80, Math.min(80, event.deltaY)) * 0.006), this.timeOf(place(event)));
+        const [from, to] = this.window; // of the next frame: several turns of the wheel may come before it
+        const time = from + ((place(event) - this.curves.left) / this.curves.plotWidth) * (to - from);
+        this.by(Math.exp(Math.max(-80, Math.min(80, event.deltaY)) * 0.006), time);
       } else if (this.player.settings.window && Math.abs(sideways) > (event.shiftKey ? 0 : Math.abs(event.deltaY))) {
         mine(event);
         this.pan(sideways);

@@ -61,33 +61,61 @@ def values(folder: Path) -> dict[str, dict]:
     }
 
 
+PAGE = """<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">HEAD<body><div><div class="cineglass" data-mount></div></div>
+<div style="height: 900px"></div>
+<script>
+  const box = document.querySelector("body > div"), props = {};
+  window.send = async (name) => {
+    props.value = await (await fetch(`value/${name}`)).json();
+    if (window.changed) window.changed();
+    else window.CineglassPlayer.mount(box, props, (_, changed) => { window.changed = changed; }, () => {});
+  };
+</script>"""
+
+
 def serve(folder: Path):
-    """Launch the page; returns the app and its address."""
-    import gradio as gr
-    from starlette.responses import FileResponse, Response
+    """Launch a bare page; returns its server, to be stopped with ``should_exit``, and its address."""
+    import socket
+    import threading
+
+    import uvicorn
+    from starlette.applications import Starlette
+    from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
     from starlette.routing import Route
 
-    from ui.player import Player
-    from viz.player_page import SURFACE, surface_address
+    from viz.player_page import SURFACE, head_html, surface_address
 
-    async def surface(_) -> FileResponse:
-        return FileResponse(SURFACE)
+    sent = values(folder)
+    sent["first"]["media"] = {"kind": "video", "has_sound": True, "file": {"url": "clip.webm"}}
+
+    async def page(_) -> Response:
+        return HTMLResponse(PAGE.replace("HEAD", head_html()))
+
+    async def value(request) -> Response:
+        return JSONResponse(sent[request.path_params["name"]])
 
     async def chunk(request) -> Response:
         series, number = re.fullmatch(r"(first|second)-(\d+)\.i8", request.path_params["file"]).groups()
         rows = planted(LONG_ROWS, LONG_S).values if series == "first" else second_values(LONG_ROWS)
         return Response(chunk_bytes(rows, int(number)), media_type="application/octet-stream")
 
-    sent = values(folder)
-    with gr.Blocks(analytics_enabled=False) as page:
-        player = Player(sent["first"])
-        for name, value in sent.items():
-            gr.Button(name, elem_id=f"send-{name}").click(lambda value=value: value, outputs=player, show_progress="hidden")
-    routes = [Route("/cineglass/chunks/{file}", chunk), Route(f"/{surface_address()}", surface)]
-    _, address, _ = page.launch(
-        server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, ssr_mode=False, show_error=False, app_kwargs={"routes": routes}
-    )
-    return page, address
+    def file(path: Path):
+        async def send(_) -> Response:
+            return FileResponse(path)
+
+        return send
+
+    routes = [
+        Route("/", page),
+        Route("/value/{name}", value),
+        Route("/clip.webm", file(folder / "clip.webm")),
+        Route("/cineglass/chunks/{file}", chunk),
+        Route(f"/{surface_address()}", file(SURFACE)),
+    ]
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(Starlette(routes=routes), log_level="warning"))
+    threading.Thread(target=server.run, args=([listening],), daemon=True).start()
+    return server, f"http://127.0.0.1:{listening.getsockname()[1]}/"
 
 
 def row_at(time: float, lag: float, rows: int) -> int:
