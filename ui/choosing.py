@@ -79,7 +79,7 @@ class Choosing:
         if known is not None and not known.problem:
             yield {parts.run.plan: model.plan_value(known)}
             return
-        if state is None or state.state != "ready" or not visit.duration or (state.card is not None and state.card.simulated):
+        if not visit.duration or not model.needs_plan(state):
             self.planned.pop(visitor, None)
             yield {parts.run.plan: {}}
             return

@@ -541,8 +541,7 @@ def wire(demo: gr.Blocks, handlers: Handlers) -> None:
         parts.tab,
     ]
     planned = [running.picker, running.plan, running.run, running.why]
-    opened = demo.load(handlers.opening.open_page, [parts.visit, parts.tab], scene, js=TAB_SAYS, **now)
-    opened.then(handlers.choosing.plan_run, [parts.visit], planned, **long)  # the model may come with the link
+    demo.load(handlers.opening.open_page, [parts.visit, parts.tab], scene, js=TAB_SAYS, **now)
     changes_clip = (
         section.gallery.pick(handlers.pick_example, [parts.visit], scene, **now),
         section.upload.dropped(handlers.receive_upload, [parts.visit], scene, **long),

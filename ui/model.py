@@ -186,9 +186,19 @@ def plan_for(id: str, duration: float, settings: Settings) -> Planned | None:
     return None if plan is None else Planned(id, duration, plan)
 
 
+def needs_plan(state: ModelState | None) -> bool:
+    """Whether a run of this model is to be planned: an embedded one takes next to nothing."""
+    return state is not None and state.state == "ready" and not (state.card is not None and state.card.simulated)
+
+
 def busy_plan() -> dict[str, Any]:
     """While the plan is being made."""
     return {"state": "busy", "message": "Looking at what this machine can do …"}
+
+
+def wanted_plan() -> dict[str, Any]:
+    """The same, and the browser then asks for it: a page that needs no plan asks for none when it is opened."""
+    return busy_plan() | {"ask": secrets.token_hex(4)}
 
 
 def plan_value(planned: Planned | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import gradio as gr
 
 from extractors.errors import CineglassError
 from settings import Settings
-from ui import link
+from ui import link, model
 from ui.choosing import Choosing
 from ui.player import empty
 from ui.returning import Returning
@@ -73,13 +73,21 @@ class Opening:
         parts = self.parts
         changes: dict[Any, Any] = {parts.tab: {"key": key}}
         if left is None:
-            return changes | self._open_link(visit, request)
+            changes |= self._open_link(visit, request)
+        else:
+            changes |= self._come_back(visit, left, said.get("again") is True, request)
+        if model.needs_plan(self.choosing.state(request)):
+            changes[parts.run.plan] = model.wanted_plan()
+        return changes
+
+    def _come_back(self, visit: Visit, left: Visit, again: bool, request: gr.Request) -> dict[Any, Any]:
+        parts = self.parts
         visit = visit.but(uploads=left.uploads, runs=left.runs, clips=left.clips, exports=left.exports, made=left.made)
-        changes |= self._keep(visit, request) | self._open_link(visit, request)
+        changes = self._keep(visit, request) | self._open_link(visit, request)
         changes[parts.stimulus.delete] = gr.update(visible=True)
         if left.made:
             changes[parts.export.made] = {"state": "done", "message": "", "made": list(left.made)}
-        if said.get("again") is True and self.shelf.has_upload(left.upload):
+        if again and self.shelf.has_upload(left.upload):
             visit = changes[parts.visit].but(upload=left.upload, example="", run="", name=left.name, n_trs=left.n_trs, duration=left.duration)
             changes |= self._keep(visit, request) | self.choosing.button(visit, request)
             changes[parts.stimulus.clip] = self.choosing.clip_card(visit, request)

@@ -427,7 +427,12 @@
       const word = make("p", "cp-note cp-plan-busy");
       const trouble = make("div", "cp-missing");
       root.append(word, box, trouble);
+      let asked = "";
       return (value) => {
+        if (value.ask && value.ask !== asked) {
+          asked = value.ask;
+          setTimeout(() => trigger("again", {}));
+        }
         root.hidden = !value.state;
         word.hidden = value.state !== "busy";
         box.hidden = value.state !== "ready";

@@ -272,14 +272,26 @@ function inSpaces() {
   return document.referrer.startsWith(`${SPACES}/`);
 }
 
-/** Put text on the clipboard: by the new way, else, as inside a frame that may not, by the old one. */
+/** Put text on the clipboard. A frame is seldom allowed the new way, and browsers complain of a mere attempt: there the old one is tried first. */
 async function copyText(text) {
+  const ways = [copyByApi, copyByCommand];
+  if (window.parent !== window) ways.reverse();
+  for (const way of ways) {
+    if (await way(text)) return true;
+  }
+  return false;
+}
+
+async function copyByApi(text) {
   try {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    // tried otherwise
+    return false;
   }
+}
+
+function copyByCommand(text) {
   const before = document.activeElement;
   const field = h("textarea", { readonly: true, "aria-hidden": "true", style: "position:fixed;top:0;left:0;opacity:0" });
   field.value = text;
