@@ -72,6 +72,7 @@ KINDS: tuple[Kind, ...] = (
     _kind("networks-svg", PICTURES, "Network curves, SVG", "the same for a paper", ".svg"),
     _kind("networks-pdf", PICTURES, "Network curves, PDF", "the same for print", ".pdf"),
     _kind("mp4", FILMS, "Film, MP4", "film, words, brains and curves together, with the sound", ".mp4", takes="rows film", long=True),
+    _kind("film-gif", FILMS, "Film, GIF", "five pictures a second, no sound: for a few TRs", ".gif", takes="rows film", long=True),
     _kind("gif", FILMS, "Brains, GIF", "brains and curves, one picture a TR, each 1.49 s long", ".gif", takes="rows", long=True),
     _kind("bids", WHOLE, "BIDS derivatives, ZIP", "every subject, with atlas, methods text and citations", ".zip", long=True),
     _kind("html", WHOLE, "Player, HTML", "one file with its film; opens without a server or a network", ".html", takes="film", long=True),
@@ -219,6 +220,7 @@ def file_stem(result: Result, kind: Kind, asked: Asked) -> str:
 
 _NAMES = {
     "mp4": "film",
+    "film-gif": "film",
     "gif": "brains",
     "html": "player",
     "npy": "parcels",
@@ -430,6 +432,7 @@ _MAKERS: Mapping[str, Maker] = {
     "networks-svg": _plain("Drawing the curves", _networks),
     "networks-pdf": _plain("Drawing the curves", _networks),
     "mp4": _film,
+    "film-gif": _film,
     "gif": _film,
     "nifti-mean": _plain("Writing the volume", _nifti),
     "nifti-tr": _plain("Writing the volume", _nifti),
