@@ -51,6 +51,7 @@ class Controls {
       player.paintChips();
     });
     part.split.addEventListener("change", () => player.set({ split: part.split.checked }, "curves"));
+    part.locked.addEventListener("change", () => player.set({ locked: part.locked.checked }, "curves"));
     part.bandBox.addEventListener("change", () => {
       player.set({ band: part.bandBox.checked }, "curves");
       player.showBand();

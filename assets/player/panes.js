@@ -1,6 +1,6 @@
 // The two brains, beside each other or one at a time: one range, threshold and map, one pointer, the same marks on both.
 
-const BESIDE_PX = 760; // from this width of the player on, both brains stand beside each other
+const BESIDE_PX = 760; // from this width of the player on, both brains are shown unless one is chosen
 const SVG = "http://www.w3.org/2000/svg";
 
 let surfaceMaps = null; // fetched once, however many players there are

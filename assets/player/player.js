@@ -197,7 +197,8 @@ class CineglassPlayer {
     part.layer.value = layer;
     this.set({ layer }, "brain");
     for (const field of [part.threshold, part.thresholdNumber, part.range]) field.disabled = layer !== "response";
-    part.layerNote.textContent = this.layer ? this.layer.note : "";
+    const unknown = this.layer ? this.layer.values.filter(Number.isNaN).length : 0;
+    part.layerNote.textContent = this.layer ? [this.layer.note, unknown ? `${unknown} of ${PARCELS} parcels unknown, drawn grey.` : ""].filter(Boolean).join(" ") : "";
     this.picking.tell();
   }
 

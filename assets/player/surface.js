@@ -151,14 +151,15 @@ class Surface {
     if (this.ready) {
       this.mixColours(row, settings);
       this.paint();
-      for (const { parcel, colour } of settings.marks || []) this.ring(parcel, colour);
+      for (const { parcel } of settings.marks || []) this.ring(parcel, this.theme.surface, 3.2); // so that a line shows on a patch of its own hue
+      for (const { parcel, colour } of settings.marks || []) this.ring(parcel, colour, 1.7);
       this.context.putImageData(this.image, 0, 0);
     }
     const told = `${settings.simulated} ${settings.who}`;
     if (!this.still || this.told !== told) this.drawStill(settings);
     this.told = told;
     this.context.drawImage(this.still, 0, 0);
-    if (row < 0 && this.ready) this.drawNone();
+    if (row < 0 && this.ready) this.drawNone(settings.absent || "no prediction here");
   }
 
   /** The table: colour of every parcel in every shade, the grey surface where nothing is drawn. */
@@ -215,10 +216,10 @@ class Surface {
   }
 
   /** A line around a parcel, outside it, in every view that shows it. The next `paint` takes it away. */
-  ring(parcel, colour) {
+  ring(parcel, colour, width) {
     const [red, green, blue] = rgbOf(colour);
     const line = ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
-    const reach = 1.6 * this.ratio;
+    const reach = width * this.ratio;
     for (const place of this.places) {
       const { view, scale } = place;
       const box = view.boxes.get(parcel + 1);
@@ -300,14 +301,13 @@ class Surface {
     }
   }
 
-  drawNone() {
+  drawNone(text) {
     const context = this.context;
     context.save();
     context.scale(this.ratio, this.ratio);
     context.font = `600 ${this.width < 480 ? 12 : 14}px ${this.theme.font}`;
     context.textAlign = "center";
     context.textBaseline = "middle";
-    const text = "no prediction here";
     const half = context.measureText(text).width / 2 + 6;
     const medial = this.places.find(({ view }) => view.key === "ml");
     const y = medial.y + medial.height * 0.92; // under the frontal lobes, where the medial views leave room between them

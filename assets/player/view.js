@@ -222,6 +222,7 @@ function buildView(host) {
   const networkChips = h("div", { class: "cg-chips", role: "group", "aria-label": "Networks" }, ...part.chips.slice(0, 7));
   const groupChips = h("div", { class: "cg-chips", role: "group", "aria-label": "Parcel groups, not Yeo networks" }, h("b", { text: "Not Yeo networks" }), ...part.chips.slice(7));
   part.split = h("input", { type: "checkbox" });
+  part.locked = h("input", { type: "checkbox" });
   part.bandBox = h("input", { type: "checkbox", checked: true });
   part.bandCheck = h("label", { class: "cg-check", hidden: true, title: "How far the checkpoints of this ensemble differ; no confidence interval" }, part.bandBox, "spread between checkpoints");
   part.palette = h("select", { "aria-label": "Colours of the curves" }, h("option", { value: "yeo", text: "Yeo colours" }), h("option", { value: "okabe-ito", text: "Okabe-Ito colours" }));
@@ -248,7 +249,8 @@ function buildView(host) {
   part.bandNote = h("p", { class: "cg-foot cg-bandnote", hidden: true }, h("i", { class: "cg-bandswatch", "aria-hidden": "true" }), part.bandText);
   const curves = h("section", { class: "cg-curvebox", "aria-label": "Network curves" },
     h("div", { class: "cg-curvebar" }, networkChips, groupChips,
-      h("div", { class: "cg-curvetools" }, h("label", { class: "cg-check" }, part.split, "left and right apart"), part.bandCheck, part.palette)),
+      h("div", { class: "cg-curvetools" }, h("label", { class: "cg-check" }, part.split, "left and right apart"), part.bandCheck,
+        h("label", { class: "cg-check", title: "The axis has the range of the brains' colours; without, the curves fill it and the axis says so" }, part.locked, "scale of the brains"), part.palette)),
     part.secondBox,
     part.plot,
     part.pins.root,
