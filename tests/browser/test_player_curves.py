@@ -384,7 +384,7 @@ def test_ctrl_and_wheel_zoom_about_the_pointer_and_a_plain_wheel_is_the_pages(op
     page = opened("slow", height=500)
     page.locator(".cg-plot").scroll_into_view_if_needed()
     box = page.locator(".cg-plot").bounding_box()
-    x = curves(page, "left") + 0.3 * curves(page, "plotWidth")
+    x = round(box["x"] + curves(page, "left") + 0.3 * curves(page, "plotWidth")) - box["x"]
     page.mouse.move(box["x"] + x, box["y"] + 100)
     before = page.evaluate("x => window.__cineglass.curves.timeAt(x)", x)
     page.keyboard.down("Control")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,10 +18,11 @@ from hypothesis.extra.numpy import arrays
 
 from encoder.atlas import load_atlas
 from extractors.grid import TR, valid_rows
+from extractors.tr_table import no_words
 from extractors.transcript import Transcript
-from tests.unit.test_responses import some_ensemble
+from tests.unit.test_responses import some_ensemble, some_responses
 from viz import player_assets
-from viz.payload import display_range, pack, pack_second, to_int8, transcript_note
+from viz.payload import chunk_bytes, display_range, pack, pack_layer, pack_second, to_int8, transcript_note
 
 ROOT = Path(__file__).parents[2]
 
@@ -102,6 +104,108 @@ def test_the_payload_stays_below_1500_bytes_for_each_row_and_subject(responses):
     value = packed(responses, transcript)
     assert len(value["words"]) == 190
     assert len(json.dumps(value, separators=(",", ":"))) / (4 * 40) <= 1500
+
+
+def test_the_chunks_put_together_are_the_whole_and_those_behind_an_address_fit_in(responses):
+    plain = packed(responses, chunk_trs=15)["parcels"]
+    named = packed(responses, chunk_trs=15, chunk_url=lambda number: f"there/{number}")["parcels"]
+    whole, scale = to_int8(responses.values)
+    parts = [rows_of(chunk, 2) for chunk in plain["chunks"]]
+    assert [part.shape[1] for part in parts] == [15, 15, 10]
+    assert plain["scale"] == named["scale"] == scale
+    np.testing.assert_array_equal(np.concatenate(parts, axis=1), whole)
+    assert named["chunks"] == [plain["chunks"][0], {"url": "there/1"}, {"url": "there/2"}]
+    for number in range(3):
+        fetched = np.frombuffer(chunk_bytes(responses.values, number, chunk_trs=15), np.int8).reshape(2, -1, 1000)
+        np.testing.assert_array_equal(fetched, parts[number])
+    for number in (-1, 3):
+        with pytest.raises(IndexError):
+            chunk_bytes(responses.values, number, chunk_trs=15)
+
+
+def test_curves_are_the_means_of_their_parcels_for_each_subject_and_for_their_mean(responses):
+    curves = json.loads(json.dumps(packed(responses)))["curves"]
+    codes = np.frombuffer(base64.b64decode(curves["data"]), "<i2").reshape(len(curves["ids"]), 3, 40)
+    atlas = load_atlas()
+    for number, name in enumerate(curves["ids"]):
+        id, _, side = name.partition("-")
+        mask = atlas.mask(id) & ((atlas.hemispheres == side) | (side == ""))
+        truth = [responses.values[0][:, mask].mean(1), responses.values[1][:, mask].mean(1), responses.values[:, :, mask].mean((0, 2))]
+        np.testing.assert_allclose(codes[number] * curves["scale"], truth, atol=curves["scale"], err_msg=name)
+
+
+def test_a_second_series_says_where_it_has_no_value(responses):
+    values = responses.values[1:] + 0.1
+    values[0, 7, 123] = np.nan
+    values[0, 9] = np.inf
+    second = json.loads(json.dumps(pack_second(values, responses.valid, ["sim5"], "<b>measured</b>", "measured", "A note.")))
+    codes = rows_of(second["parcels"]["chunks"][0], 1)
+    known = np.isfinite(values)
+    np.testing.assert_array_equal(codes == -128, ~known)
+    np.testing.assert_allclose(codes[known] * second["parcels"]["scale"], values[known], atol=second["parcels"]["scale"] * 0.51)
+    curves = np.frombuffer(base64.b64decode(second["curves"]["data"]), "<i2").reshape(-1, 2, 40)
+    assert len(curves) == len(second["curves"]["ids"])
+    assert set(np.argwhere(curves == -32768)[:, 2]) == {9}
+    assert second["subjects"] == [{"id": "sim5", "label": "sim5"}]
+    assert (second["label"], second["kind"], second["note"]) == ("<b>measured</b>", "measured", "A note.")
+
+
+def test_one_colour_range_covers_both_series(responses):
+    second = pack_second(responses.values * 3, responses.valid, ["sim1", "sim5"], "loud", "condition")
+    assert packed(responses, second=second)["range"] == second["range"] > 2 * packed(responses)["range"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [({"kind": "guess"}, "measured.*condition.*guess"), ({"ids": ["sim1"]}, r"\(1, 40, 1000\)"), ({"valid": np.ones(39, bool)}, r"\(2, 39, 1000\)")],
+)
+def test_a_second_series_that_does_not_fit_itself_is_refused(responses, change, words):
+    given = {"values": responses.values, "valid": responses.valid, "ids": ["sim1", "sim5"], "label": "x", "kind": "measured"}
+    with pytest.raises(ValueError, match=words):
+        pack_second(**{**given, **change})
+
+
+def test_a_second_series_of_other_rows_is_refused(responses):
+    short = pack_second(responses.values[:, :39], responses.valid[:39], ["sim1", "sim5"], "short", "measured")
+    with pytest.raises(ValueError, match=r"40 rows.*39"):
+        packed(responses, second=short)
+
+
+def test_a_layer_keeps_what_is_unknown_apart_from_zero(responses):
+    values = np.linspace(0, 0.8, 1000)
+    values[[3, 500]] = np.nan
+    layer = json.loads(json.dumps(pack_layer(values, id="accuracy", label="Accuracy", unit="r", subject="sim1")))
+    codes = np.frombuffer(base64.b64decode(layer["data"]), np.int8)
+    assert set(np.flatnonzero(codes == -128)) == {3, 500}
+    np.testing.assert_allclose(np.where(codes == -128, np.nan, codes * layer["scale"]), values, atol=layer["scale"] * 0.51)
+    assert layer["range"] == pytest.approx(0.8)
+    assert packed(responses, layers=[layer])["layers"] == [layer]
+    assert pack_layer(np.full(1000, np.nan), id="a", label="A", unit="r")["range"] == 1
+    with pytest.raises(ValueError, match=r"\(1000,\).*\(999,\)"):
+        pack_layer(values[:-1], id="a", label="A", unit="r")
+
+
+def test_a_chunk_of_a_kept_result_is_served_by_its_number(tmp_path):
+    from experiments.predict import Result
+    from experiments.results import save_result
+    from extractors.clip import Clip
+    from ui.files import _file
+
+    made = some_responses((1, 5), rows=430)
+    clip = Clip(tmp_path / "film.mp4", None, "b" * 64, "c" * 64, None, "film.mp4", 641.0, 430, 25.0, 160, 120, ())
+    folder = save_result(Result(clip, no_words(430), made, "f" * 32, {}), tmp_path / "result")
+    kept = SimpleNamespace(runs=tmp_path / "runs", settings=SimpleNamespace(cache_dir=tmp_path / "cache"))
+    value = packed(made, chunk_url=lambda number: f"parcels-{number}.i8")["parcels"]
+    for number, rows in ((1, 200), (2, 30)):
+        served = _file(lambda: folder, value["chunks"][number]["url"], kept)
+        assert tmp_path / "cache" in served.parents
+        codes = np.frombuffer(served.read_bytes(), np.int8).reshape(2, rows, 1000)
+        np.testing.assert_allclose(codes * value["scale"], made.values[:, 200 * number : 200 * number + rows], atol=value["scale"] * 0.51)
+    before = set((tmp_path / "cache").rglob("*"))
+    for name in ("parcels-0.i8", "parcels-3.i8", "parcels-01.i8", "parcels--1.i8", "parcels-1.i8/..", "parcels-1.npy", "parcels-99999.i8"):
+        with pytest.raises(FileNotFoundError):
+            _file(lambda: folder, name, kept)
+    assert set((tmp_path / "cache").rglob("*")) == before
 
 
 def test_the_spread_of_every_curve_arrives_for_each_subject_and_for_their_mean():
