@@ -526,7 +526,9 @@ def test_a_second_series_is_named_and_stands_beside_or_as_what_is_left(measured)
 # ---- layout ----
 
 
-@pytest.mark.parametrize(("width", "view", "beside"), [(360, "glass", False), (760, "glass", True), (1180, "both", True), (1400, "both", True)])
+@pytest.mark.parametrize(
+    ("width", "view", "beside"), [(360, "glass", False), (760, "glass", False), (900, "glass", True), (1180, "both", True), (1400, "both", True)]
+)
 def test_nothing_overlaps_or_leaves_the_page(open_player, width, view, beside):
     page = open_player(width=width, height=900)
     assert state(page)["view"] == view
