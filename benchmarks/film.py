@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -46,22 +47,19 @@ def main() -> None:
         rounds = []
         for number in range(ROUNDS):
             rows = values[1 + number * PICTURES : 1 + (number + 1) * PICTURES]
-            glass, surface = (timed(lambda: [picture(row, place) for row in rows]) / PICTURES for picture in (nilearn_glass, nilearn_surface))
-            made = [timed(lambda: animate(responses, place / f"{views}.{ending}", look=Look(views=views))) for _, views, ending, _ in FILMS]
-            rounds.append(np.stack([glass, surface, *made]))
+            drawn = [timed(drawn_each, picture, rows, place) / PICTURES for picture in (nilearn_glass, nilearn_surface)]
+            made = [timed(animate, responses, place / f"{views}.{ending}", look=Look(views=views)) for _, views, ending, _ in FILMS]
+            rounds.append(np.stack([*drawn, *made]))
         glass, surface, *made = np.median(rounds, axis=0)
         print(f"nilearn, a TR: plot_glass_brain {glass[0]:.2f} s, four plot_surf_stat_map {surface[0]:.2f} s.\n")
-        print(
-            f"| {ROWS} TRs | here (s) | its processor time (s) | MB | nilearn's pictures, scaled (s) | processor time (s) | times faster | by processor time | wanted |"
-        )
-        print("|---|---|---|---|---|---|---|---|---|")
+        print(f"In brackets: processor time. nilearn's pictures are scaled to {ROWS} TRs.\n")
+        print("| film | MB | here (s) | nilearn's pictures (s) | times faster | wanted |")
+        print("|---|---|---|---|---|---|")
         for (what, views, ending, wanted), took in zip(FILMS, made, strict=True):
             baseline = ROWS * (glass + surface if views == "both" else glass)
             size = (place / f"{views}.{ending}").stat().st_size / 1e6
-            ratio = baseline / took
-            print(
-                f"| {what} | {took[0]:.1f} | {took[1]:.1f} | {size:.0f} | {baseline[0]:.0f} | {baseline[1]:.0f} | {ratio[0]:.0f} | {ratio[1]:.0f} | {wanted} |"
-            )
+            here, there, ratio = (f"{one[0]:.{digits}f} ({one[1]:.{digits}f})" for one, digits in ((took, 1), (baseline, 0), (baseline / took, 0)))
+            print(f"| {what} | {size:.0f} | {here} | {there} | {ratio} | {wanted} |")
 
 
 def smooth_responses() -> Responses:
@@ -88,11 +86,17 @@ def smooth_responses() -> Responses:
     )
 
 
-def timed(work: Callable[[], object]) -> np.ndarray:
+def timed(work: Callable, *given: Any, **how: Any) -> np.ndarray:
     """Seconds on the clock, and of all processors, that some work takes: float64 [2]."""
     began = time.perf_counter(), time.process_time()
-    work()
+    work(*given, **how)
     return np.array([time.perf_counter() - began[0], time.process_time() - began[1]])
+
+
+def drawn_each(picture: Callable[[np.ndarray, Path], None], rows: np.ndarray, folder: Path) -> None:
+    """Draw a picture of each row."""
+    for row in rows:
+        picture(row, folder)
 
 
 def nilearn_glass(row: np.ndarray, folder: Path) -> None:
