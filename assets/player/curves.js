@@ -3,6 +3,7 @@
 const MARKS = ["circle", "square", "up", "diamond", "down", "cross", "star"];
 const PIN_DASH = [8, 3, 2, 3];
 const OTHER_DASH = [3, 3];
+const PIECE = 32; // points of a line that are drawn at once
 
 function niceStep(span, most) {
   const rough = span / most;
@@ -313,25 +314,35 @@ class Curves {
     return [Math.max(0, first), Math.min(rows - 1, last)];
   }
 
+  /** Whether rows lie so close that casings and marks would hide the lines. */
+  get dense() {
+    const [first, last] = this.rowsSeen;
+    return this.plotWidth / (last - first + 1) < 3;
+  }
+
   /**
-   * A line through the rows that are seen, with a gap where a value is NaN. Where many rows fall on one pixel, only the lowest and the
-   * highest of them are joined: the picture is the same, and a long film costs no more than a short one.
+   * A line through the rows that are seen, with a gap where a value is NaN, in pieces: one long path that crosses itself often takes several
+   * times as long to fill. Where many rows fall on one pixel, only the lowest and the highest of them are joined: the picture is the same, and
+   * a long film costs no more than a short one.
    */
-  pathOf(values) {
-    const path = new Path2D();
+  piecesOf(values) {
+    const pieces = [];
     const [first, last] = this.rowsSeen;
     const each = Math.max(1, Math.floor((last - first + 1) / this.plotWidth / 1.5));
-    let open = false;
+    let piece = null;
+    let points = 0;
     const to = (row) => {
-      path[open ? "lineTo" : "moveTo"](this.xOf(this.timeOf(row, this.lag)), this.yOf(values[row]));
-      open = true;
+      const x = this.xOf(this.timeOf(row, this.lag));
+      const y = this.yOf(values[row]);
+      if (piece) piece.lineTo(x, y);
+      points += 1;
+      if (piece && points < PIECE) return;
+      piece = new Path2D();
+      pieces.push(piece);
+      piece.moveTo(x, y);
+      points = 0;
     };
     for (let row = first; row <= last; row += each) {
-      if (each === 1) {
-        if (Number.isNaN(values[row])) open = false;
-        else to(row);
-        continue;
-      }
       let low = -1;
       let high = -1;
       for (let i = row; i < Math.min(last + 1, row + each); i += 1) {
@@ -339,10 +350,21 @@ class Curves {
         if (low < 0 || values[i] < values[low]) low = i;
         if (high < 0 || values[i] > values[high]) high = i;
       }
-      if (low < 0) open = false;
+      if (low < 0) piece = null;
       else for (const i of low === high ? [low] : [Math.min(low, high), Math.max(low, high)]) to(i);
     }
-    return path;
+    return pieces;
+  }
+
+  stroke(context, pieces, dash, colour, width) {
+    context.lineJoin = "round";
+    context.lineCap = dash.length ? "butt" : "round";
+    context.setLineDash(dash);
+    context.strokeStyle = colour;
+    context.lineWidth = width;
+    for (const piece of pieces) context.stroke(piece);
+    context.setLineDash([]);
+    context.lineCap = "butt";
   }
 
   /** One standard deviation between members to either side, under all lines. */
@@ -362,34 +384,17 @@ class Curves {
 
   /** The second series beside a line: the same colour, thin and broken. */
   drawOther(context, { other, colour }) {
-    if (!other) return;
-    context.lineJoin = "round";
-    context.setLineDash(OTHER_DASH);
-    context.strokeStyle = colour;
-    context.lineWidth = 1.5;
-    context.stroke(this.pathOf(other));
-    context.setLineDash([]);
+    if (other) this.stroke(context, this.piecesOf(other), OTHER_DASH, colour, this.dense ? 1 : 1.5);
   }
 
   drawLine(context, { curve, side, values, colour }, settings) {
-    const path = this.pathOf(values);
-    context.lineJoin = "round";
-    context.setLineDash([]);
-    context.strokeStyle = this.theme.surface;
-    context.lineWidth = side === "R" ? 3.4 : 4.4;
-    context.stroke(path);
-    if (curve.kind === "pin") context.setLineDash(PIN_DASH);
-    else if (curve.kind === "group") context.setLineDash(side === "R" ? [2, 3] : [7, 4]);
-    else if (side === "R") context.setLineDash([4, 2.5]);
-    if (!settings.dark && ["Limbic", "Cont"].includes(curve.id) && settings.palette !== "okabe-ito") {
-      context.strokeStyle = mixed(colour, "#000000", 0.45);
-      context.lineWidth = 2.9;
-      context.stroke(path);
-    }
-    context.strokeStyle = colour;
-    context.lineWidth = side === "R" ? 1.6 : 2;
-    context.stroke(path);
-    context.setLineDash([]);
+    const pieces = this.piecesOf(values);
+    const dash = { pin: () => PIN_DASH, group: () => (side === "R" ? [2, 3] : [7, 4]), network: () => (side === "R" ? [4, 2.5] : []) }[curve.kind]();
+    const { dense } = this;
+    if (!dense) this.stroke(context, pieces, [], this.theme.surface, side === "R" ? 3.4 : 4.4);
+    const pale = !settings.dark && ["Limbic", "Cont"].includes(curve.id) && settings.palette !== "okabe-ito";
+    if (pale) this.stroke(context, pieces, dash, mixed(colour, "#000000", 0.45), dense ? 2.2 : 2.9);
+    this.stroke(context, pieces, dash, colour, (side === "R" ? 1.6 : 2) - (dense ? 0.5 : 0));
     if (curve.kind === "network") {
       const every = Math.max(1, Math.round(70 / ((this.result.tr / this.span) * this.plotWidth)));
       const [first, last] = this.rowsSeen;

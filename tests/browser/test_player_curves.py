@@ -521,7 +521,7 @@ def test_many_rows_on_a_pixel_are_drawn_as_their_lowest_and_highest(opened):
       window.Path2D = class { lineTo(x, y) { note(x, y); } moveTo(x, y) { note(x, y); } };
       c.result = { tr: 1.49, rows, duration: rows * 1.49 };
       [c.from, c.to] = [0, rows * 1.49];
-      try { c.pathOf(values); } finally { window.Path2D = Real; c.result = kept; }
+      try { c.piecesOf(values); } finally { window.Path2D = Real; c.result = kept; }
       return [seen.length, Math.min(...seen.map(([, y]) => y)), c.top, c.plotWidth];
     }"""
     points, highest, top, width = page.evaluate(script)
