@@ -101,12 +101,12 @@ class Link {
     part.copyLink = h("button", { type: "button", class: "cg-copy", title: "A link to this result at this moment, with these settings" }, icon("link"), this.words);
     part.copied = h("span", { class: "cg-unseen", role: "status" });
     part.linkField = h("input", { type: "text", class: "cg-linkfield", readonly: true, hidden: true, "aria-label": "The link, to copy by hand" });
-    part.subjects.parentNode.append(h("div", { class: "cg-linkbox", hidden: this.local }, part.copyLink, part.copied, part.linkField));
+    part.copyLink.hidden = this.local;
+    part.subjects.parentNode.append(part.copyLink, part.copied, part.linkField);
     part.copyLink.addEventListener("click", () => this.copy());
     part.linkField.addEventListener("blur", () => {
       part.linkField.hidden = true;
-      part.copied.textContent = "";
-      this.words.textContent = COPY;
+      this.told("", COPY, "link");
     });
     this.onUse = () => {
       this.used = true;
@@ -240,21 +240,23 @@ class Link {
     const { part } = this.player;
     const link = this.address;
     if (await copyText(link)) {
-      part.copied.textContent = "Link copied";
-      this.words.textContent = "Copied";
+      this.told("Link copied", "Copied", "check");
       clearTimeout(this.saying);
-      this.saying = setTimeout(() => {
-        part.copied.textContent = "";
-        this.words.textContent = COPY;
-      }, SAY_MS);
+      this.saying = setTimeout(() => this.told("", COPY, "link"), SAY_MS);
       return;
     }
     part.linkField.value = link;
     part.linkField.hidden = false;
     part.linkField.focus();
     part.linkField.select();
-    part.copied.textContent = "The browser does not let this page copy. The link is in the field.";
-    this.words.textContent = "Copy it here";
+    this.told("The browser does not let this page copy. The link is in the field.", "Copy it here", "link");
+  }
+
+  told(aloud, words, name) {
+    const { part } = this.player;
+    part.copied.textContent = aloud;
+    this.words.textContent = words;
+    part.copyLink.replaceChildren(icon(name), this.words);
   }
 }
 

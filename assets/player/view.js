@@ -17,6 +17,7 @@ const ICONS = {
   pause: "M7 5h4v14H7zM13 5h4v14h-4z",
   back: "M7 6h2v12H7zM18 6v12l-8-6z",
   on: "M15 6h2v12h-2zM6 6v12l8-6z",
+  check: "M5 13l4.5 4.5L19 7",
   link: "M10 14a4 4 0 0 0 6 .5l3-3a4 4 0 0 0-5.7-5.7l-1.2 1.2M14 10a4 4 0 0 0-6-.5l-3 3a4 4 0 0 0 5.7 5.7l1.2-1.2",
   sound: "M4 9v6h4l5 4V5L8 9zM16 8a5 5 0 0 1 0 8M18.5 5.5a9 9 0 0 1 0 13",
   mute: "M4 9v6h4l5 4V5L8 9zM16 9l5 6M21 9l-5 6",
