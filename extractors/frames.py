@@ -97,7 +97,7 @@ def _decoder(clip: Clip, job: dict) -> Iterator[tuple[Popen, selectors.BaseSelec
     if not clip.path.is_file():
         raise clip.gone()
     settings = get_settings()
-    job = {**job, "path": str(clip.path), "memory_mb": settings.gate_memory_mb, "cpu_s": settings.gate_timeout_s * 4}
+    job = {**job, "path": str(clip.path.absolute()), "memory_mb": settings.gate_memory_mb, "cpu_s": settings.gate_timeout_s * 4}
     with worker("extractors.frames_worker", job) as process, selectors.DefaultSelector() as selector:
         assert process.stdout is not None
         selector.register(process.stdout, selectors.EVENT_READ)

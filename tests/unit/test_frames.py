@@ -4,6 +4,7 @@ import time
 from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -48,6 +49,11 @@ def test_a_small_picture_holds_the_mean_of_each_area(clip):
     _, small = next(iter_frames(clip, size=(16, 12)))
     means = whole.reshape(12, 4, 16, 4, 3).mean((1, 3))
     assert np.abs(small - means).mean() < 3
+
+
+def test_a_film_is_found_by_a_relative_name_from_any_folder(clip, monkeypatch):
+    monkeypatch.chdir(clip.path.parent)
+    assert count_frames(replace(clip, path=Path(clip.path.name))) == 40
 
 
 def test_closing_early_ends_the_decoder_at_once(clip):
