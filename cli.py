@@ -347,7 +347,7 @@ Made = Annotated[str, typer.Argument(metavar="RESULT", help="Folder of a result 
 @app.command()
 def export(
     result: Made,
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="What to make; `list` names all kinds.", show_default=False)],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="What to make; `export list` names all kinds.", show_default=False)] = "",
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the files.")] = Path("."),
     subject: Annotated[int | None, typer.Option(help="One subject; by default the mean of all.")] = None,
     tr: Annotated[int | None, typer.Option("--tr", help="The TR shown, from 0; by default one in the middle.")] = None,
@@ -363,21 +363,23 @@ def export(
 ) -> None:
     """Make a picture, film, brain image or dataset from a result: PNG, SVG, MP4, GIF, NIfTI, GIFTI, CIFTI, BIDS, HTML."""
     with _spoken():
-        from experiments.export import KINDS, Asked, parse_rows
+        from experiments.examples import card_beside
+        from experiments.export import KINDS, Asked, find_kind, parse_rows
         from experiments.export import export as job
         from viz.look import Look
 
-        if kind == "list":
+        if "list" in (result if not kind else "", kind):
             for one in KINDS:
                 print(f"{one.id}\t{one.label}: {one.note}")
             return
+        _only_taken(find_kind(kind), {"tr": tr, "rows": rows, "minus": minus}, vmax is not None or bool(threshold) or bool(lag))
         found, folder = _result(result)
         several = {name: None if text is None else parse_rows(text, found.responses.n_trs) for name, text in (("rows", rows), ("minus", minus))}
         look = Look(vmax=vmax, threshold=threshold, cmap=cmap, lag=lag, views=views, dark=dark)
         asked = Asked(subject=subject, tr=tr, look=look, **several)
-        from experiments.examples import card_beside
-
         made = _show(job(found, kind, out, asked=asked, card=card_beside(folder, found.responses)), quiet=quiet)
+        for notice in made.notices:
+            print(f"Note: {notice}", file=sys.stderr)
         for path in (*made.files, made.sidecar):
             print(path)
 
@@ -488,6 +490,16 @@ def _result(name: str) -> tuple[Any, Path]:
         known = ", ".join(example.id for example in list_examples())
         _fail(f"There is no result {name}. Give a folder that predict wrote, or an example: {known}.", BAD_INPUT)
     return load_result(folder), folder
+
+
+def _only_taken(kind: Any, rows: dict[str, Any], looked: bool) -> None:
+    """A usage error for an option that would change nothing: who gives it expects that it does."""
+    unused = [f"--{name}" for name, given in rows.items() if given is not None and name not in kind.takes]
+    if looked and not kind.drawn:
+        unused.append("--vmax, --threshold or --lag")
+    if unused:
+        why = "holds the values as they are" if not kind.drawn and unused[0].startswith("--vmax") else "does not take it"
+        _fail(f"{unused[0]} changes nothing here: {kind.id} {why}. Leave it out, or see export list.", USAGE)
 
 
 def _say_result(result: Any, out: Path) -> None:

@@ -20,15 +20,14 @@ from experiments.predict import Result
 from extractors.errors import CacheError, CineglassError, SelectionError
 from extractors.in_thread import Tell, in_thread
 from extractors.stages import Stage, passing_on
+from viz.figures import STRIP_ROWS
 from viz.look import Look
 
 if TYPE_CHECKING:
     from encoder.cards import Card
 
-STRIP_ROWS = (2, 8)
-"""Fewest and most TRs side by side in a strip."""
-
 NAME_MAX = 60
+NO_FILM = "The result holds no film (predict keeps one with --film), so the file shows brains and curves without it."
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,8 @@ class Kind:
         What it asks for beside subject and look: "tr" (one TR), "rows" (some TRs), "minus" (TRs to subtract), "film".
     long : bool
         Takes more than a few seconds.
+    space : str
+        Where its values lie, as the sidecar says it: "volume", "surface" or "both".
     """
 
     id: str
@@ -55,10 +56,16 @@ class Kind:
     endings: tuple[str, ...]
     takes: frozenset[str] = frozenset()
     long: bool = False
+    space: str = "volume"
+
+    @property
+    def drawn(self) -> bool:
+        """Whether it is a picture or a player, which a look changes; the others hold the values as they are."""
+        return self.group in (PICTURES, FILMS) or self.id == "html"
 
 
-def _kind(id: str, group: str, label: str, note: str, *endings: str, takes: str = "", long: bool = False) -> Kind:
-    return Kind(id, group, label, note, endings, frozenset(takes.split()), long)
+def _kind(id: str, group: str, label: str, note: str, *endings: str, takes: str = "", long: bool = False, space: str = "volume") -> Kind:
+    return Kind(id, group, label, note, endings, frozenset(takes.split()), long, space)
 
 
 PICTURES, FILMS, VOLUMES, TABLES, WHOLE = "Pictures", "Films", "Brain images", "Tables", "Everything"
@@ -82,9 +89,18 @@ KINDS: tuple[Kind, ...] = (
     _kind("nifti-tr", VOLUMES, "This TR, NIfTI", "one TR, 2 mm, MNI152NLin6Asym", ".nii.gz", takes="tr"),
     _kind("nifti-contrast", VOLUMES, "Contrast, NIfTI", "mean of some TRs minus the mean of others", ".nii.gz", takes="rows minus"),
     _kind("nifti-4d", VOLUMES, "All TRs, 4D NIfTI", "one volume a TR: large", ".nii.gz", takes="rows", long=True),
-    _kind("gifti", VOLUMES, "Surface series, GIFTI", "fsaverage5, one file a hemisphere", "_hemi-L.func.gii", "_hemi-R.func.gii", long=True),
-    _kind("ptseries", VOLUMES, "Parcel series, CIFTI", "1000 parcels by TRs", ".ptseries.nii"),
-    _kind("pscalar", VOLUMES, "Parcel maps, CIFTI", "mean over the valid TRs, and this TR", ".pscalar.nii", takes="tr"),
+    _kind(
+        "gifti",
+        VOLUMES,
+        "Surface series, GIFTI",
+        "fsaverage5, one file a hemisphere",
+        "_hemi-L.func.gii",
+        "_hemi-R.func.gii",
+        long=True,
+        space="surface",
+    ),
+    _kind("ptseries", VOLUMES, "Parcel series, CIFTI", "1000 parcels by TRs", ".ptseries.nii", space="both"),
+    _kind("pscalar", VOLUMES, "Parcel maps, CIFTI", "mean over the valid TRs, and this TR", ".pscalar.nii", takes="tr", space="both"),
 )
 
 
@@ -112,11 +128,12 @@ class Asked:
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written: the files themselves, then the sidecar."""
+    """What was written: the files themselves, then the sidecar; and what a person should know about them."""
 
     kind: Kind
     files: tuple[Path, ...]
     sidecar: Path
+    notices: tuple[str, ...] = ()
 
 
 def find_kind(id: str) -> Kind:
@@ -197,9 +214,9 @@ def export(
         try:
             folder.mkdir(parents=True, exist_ok=True)
             work.mkdir()
-            made = yield from _MAKERS[chosen.id](_Order(result, chosen, asked, work, stem, card))
-            sidecar = _sidecar(result, chosen, asked, made, folder)
-            done = tuple(path.replace(folder / path.name) for path in made)
+            order = _Order(result, chosen, asked, work, stem, card)
+            made = yield from _MAKERS[chosen.id](order)
+            done, sidecar = _put(order, made, folder)
         finally:
             shutil.rmtree(work, ignore_errors=True)
     except OSError as error:
@@ -207,14 +224,16 @@ def export(
             raise
         reason = (error.strerror or "it cannot be written").lower()
         raise CacheError("export_unwritable", f"The file could not be written: {reason}.", "Choose another folder, or free some space.") from None
-    yield Exported(chosen, done, sidecar)
+    yield Exported(chosen, done, sidecar, order.notices)
 
 
 def file_stem(result: Result, kind: Kind, asked: Asked) -> str:
-    """Name of the files of an export, without ending: clip, subject, kind and TR."""
+    """Name of the files of an export, without ending: clip, subject, TRs and kind."""
     whole = kind.group == WHOLE
     who = "" if whole else f"_{_who_in_files(result, asked.subject)}"
     at = f"_tr-{asked.tr}" if "tr" in kind.takes and asked.tr is not None else ""
+    for key, rows in (("trs", asked.rows if "rows" in kind.takes else None), ("minus", asked.minus if "minus" in kind.takes else None)):
+        at += f"_{key}-{_rows_in_files(rows)}" if rows else ""
     return f"{safe_name(result.responses.clip_name)}{who}{at}_{_NAMES.get(kind.id, kind.id.partition('-')[0])}"
 
 
@@ -241,6 +260,14 @@ def safe_name(text: str) -> str:
     stem = text.rsplit(".", 1)[0] if re.search(r"\.\w{2,4}$", text) else text
     plain = re.sub(r"[\W_]+", "-", stem).strip("-").lower()
     return plain[:NAME_MAX].strip("-") or "clip"
+
+
+def _rows_in_files(rows: tuple[int, ...]) -> str:
+    """Rows as "20-29+35"; many pieces as first, last and how many, so that names stay short."""
+    from viz.sidecar import row_runs
+
+    text = row_runs(rows).replace(",", "+")
+    return text if len(text) <= NAME_MAX // 2 else f"{rows[0]}-{rows[-1]}x{len(rows)}"
 
 
 def _who_in_files(result: Result, subject: int | None) -> str:
@@ -298,6 +325,11 @@ class _Order:
         """The canonical film, where it is still there."""
         return self.result.clip.path if self.result.clip.path.is_file() else None
 
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What the files lack."""
+        return (NO_FILM,) if "film" in self.kind.takes and self.film is None else ()
+
 
 Maker = Callable[[_Order], Generator[Stage, None, tuple[Path, ...]]]
 
@@ -335,11 +367,10 @@ def _strip(order: _Order, tell: Tell) -> None:
 
 
 def _networks(order: _Order, tell: Tell) -> None:
-    from viz.export import write
+    from viz.export import write_networks
 
-    responses = order.result.responses
-    chosen = responses if order.asked.subject is None else responses.select((order.asked.subject,))
-    write(chosen, f"networks_{order.path().suffix[1:]}", order.path())
+    look, format = order.asked.look, order.path().suffix[1:]
+    write_networks(order.result.responses, order.path(), format, subject=order.asked.subject, lag=look.lag, dark=look.dark)
 
 
 def _nifti(order: _Order, tell: Tell) -> None:
@@ -396,14 +427,15 @@ def _ptseries(order: _Order, tell: Tell) -> None:
 
 def _pscalar(order: _Order, tell: Tell) -> None:
     from viz.cifti import write_pscalar
-    from viz.look import values_of
+    from viz.picked import pick
 
     responses, asked = order.result.responses, order.asked
-    values = values_of(responses, asked.subject)
-    maps = {f"TR {asked.tr}": values[asked.tr]}
+    now = pick(responses, subject=asked.subject, tr=asked.tr)
+    maps = {now.what: now.values[0]}
     if responses.valid.any():
-        maps["mean of the valid TRs"] = values[responses.valid].mean(0)
-    write_pscalar(maps, order.path(), simulated=responses.simulated)
+        maps["mean of the valid TRs"] = pick(responses, subject=asked.subject, rows="valid").values[0]
+    facts = {"ModelId": responses.model_id, "Shows": now.who, "Unit": responses.units}
+    write_pscalar(maps, order.path(), simulated=responses.simulated, facts=facts)
 
 
 def _bids(order: _Order) -> Generator[Stage, None, tuple[Path, ...]]:
@@ -448,10 +480,24 @@ _MAKERS: Mapping[str, Maker] = {
 }
 
 
-def _sidecar(result: Result, kind: Kind, asked: Asked, made: tuple[Path, ...], folder: Path) -> Path:
+def _put(order: _Order, made: tuple[Path, ...], folder: Path) -> tuple[tuple[Path, ...], Path]:
+    """Move the files to their place and write the sidecar beside them: all of it, or nothing."""
+    done: list[Path] = []
+    try:
+        for path in made:
+            done.append(path.replace(folder / path.name))
+        return tuple(done), _sidecar(order, made, folder)
+    except (OSError, CineglassError):
+        for path in done:
+            path.unlink(missing_ok=True)
+        raise
+
+
+def _sidecar(order: _Order, made: tuple[Path, ...], folder: Path) -> Path:
     from viz.sidecar import facts, write_sidecar
 
-    order = {
+    result, kind, asked = order.result, order.kind, order.asked
+    shown = {
         "kind": kind.id,
         "description": f"{kind.label}: {kind.note}",
         "files": [path.name for path in made],
@@ -459,6 +505,8 @@ def _sidecar(result: Result, kind: Kind, asked: Asked, made: tuple[Path, ...], f
         "tr": asked.tr,
         "rows": asked.rows,
         "minus": asked.minus,
+        "notices": order.notices or None,
     }
+    look = asked.look if kind.drawn else None
     # in its place at once: there it sees whether the name is that of another file's sidecar
-    return write_sidecar(folder / made[0].name, facts(result.responses, transcript=result.transcript, look=asked.look, made=order))
+    return write_sidecar(folder / made[0].name, facts(result.responses, transcript=result.transcript, look=look, made=shown, space=kind.space))

@@ -34,7 +34,7 @@ from extractors.stages import Stage
 from extractors.tr_table import clean
 from extractors.transcript import Transcript
 from viz.cifti import write_pscalar, write_ptseries
-from viz.export import save_figure, write
+from viz.export import write, write_networks
 from viz.methods import PROGRAM, citations, methods_text, program_address, program_version
 from viz.picked import pick
 from viz.sidecar import facts, to_json, without_places
@@ -171,7 +171,7 @@ def _files(dataset: _Dataset, folder: Path) -> dict[str, Chunks]:
         f"{TEMPLATE}.json": _json(lambda: {"Manual": False, "Resolution": RESOLUTION}),
         "docs/methods.txt": _text(lambda: _methods(dataset)),
         "docs/references.bib": _text(lambda: "\n\n".join(citation.bibtex for citation in citations(responses)) + "\n"),
-        "docs/networks.png": _made(folder, ".png", lambda path: _figure(responses, path)),
+        "docs/networks.png": _made(folder, ".png", lambda path: write_networks(responses, path, "png")),
         f"{OWN}/responses.json": _json(lambda: without_places(responses.metadata())),
         f"{OWN}/networks.tsv": _made(folder, ".tsv", lambda path: write(responses, "networks_tsv", path)),
         f"{OWN}/transcript.tsv": _text(lambda: to_string(transcript, "tsv")),
@@ -323,14 +323,6 @@ def _mean_volume(dataset: _Dataset, subject: int) -> bytes:
     header.set_xyzt_units("mm", "sec")
     whole = Nifti1Image(np.asanyarray(image.dataobj)[..., None], image.affine, header).to_bytes()
     return gzip.compress(whole, LEVEL, mtime=0)
-
-
-def _figure(responses: Responses, path: Path) -> None:
-    from viz.curves import network_figure
-
-    figure = network_figure(responses)
-    figure.set_dpi(160)
-    save_figure(figure, path, "png")
 
 
 def _array(array: np.ndarray) -> Chunks:

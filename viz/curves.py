@@ -32,6 +32,8 @@ def network_figure(
     subjects: Sequence[int] | None = None,
     title: str | None = None,
     size: tuple[float, float] = (9.0, 4.5),
+    lag: float = 0.0,
+    dark: bool = False,
 ) -> Figure:
     """Draw the mean over parcels, and over the chosen subjects, of each network or group.
 
@@ -46,6 +48,9 @@ def network_figure(
         Shown as plain text; by default the clip's name.
     size : tuple of float
         Inches.
+    lag : float
+        Seconds by which the curves are shifted back.
+    dark : bool
 
     Returns
     -------
@@ -58,8 +63,8 @@ def network_figure(
     SelectionError
         For an unknown curve or subject.
     """
-    axes = new_axes(size)
-    draw_networks(axes, responses, curves=curves, subjects=subjects, title=title)
+    axes = new_axes(size, dark=dark)
+    draw_networks(axes, responses, curves=curves, subjects=subjects, title=title, lag=lag, dark=dark)
     return axes.figure
 
 
@@ -140,7 +145,7 @@ def draw_networks(
     corner = {"transform": axes.transAxes, "parse_math": False}
     behind = {"boxstyle": "square,pad=0.15", "facecolor": axes.get_facecolor(), "edgecolor": "none", "alpha": 0.7}
     if note:
-        made = f"{chosen.model_title}, weights {chosen.weights_sha256[:8]}; hatched rows do not rest on a full past"
+        made = f"{plain(chosen.model_title)}, weights {chosen.weights_sha256[:8]}; hatched rows do not rest on a full past"
         if bands:
             made += f"; band: ± 1 SD between {len(chosen.members)} checkpoints"
         axes.text(0.995, 0.01, made, ha="right", va="bottom", fontsize=6 * scale, color=theme["muted"], bbox=behind, **corner)

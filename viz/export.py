@@ -6,6 +6,7 @@ import csv
 import json
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,23 +109,21 @@ def save_figure(figure: Figure, path: str | os.PathLike, format: str) -> Path:
     return path
 
 
-def _figure(format: str) -> Callable[[Responses, Path], None]:
-    def draw(responses: Responses, path: Path) -> None:
-        from viz.curves import network_figure
+def write_networks(
+    responses: Responses, path: str | os.PathLike, format: str, *, subject: int | None = None, lag: float = 0.0, dark: bool = False
+) -> Path:
+    """The curves of :func:`viz.curves.network_figure` as "png", "svg" or "pdf", of one subject or of the mean of all."""
+    from viz.curves import network_figure
 
-        figure = network_figure(responses)
-        figure.set_dpi(160)
-        save_figure(figure, path, format)
-
-    return draw
+    figure = network_figure(responses, subjects=None if subject is None else (subject,), lag=lag, dark=dark)
+    figure.set_dpi(160)
+    return save_figure(figure, path, format)
 
 
-_WRITERS: dict[str, Callable[[Responses, Path], None]] = {
+_WRITERS: dict[str, Callable[[Responses, Path], Any]] = {
     "npy": _array("values"),
     "networks_tsv": _networks_tsv,
-    "networks_png": _figure("png"),
-    "networks_svg": _figure("svg"),
-    "networks_pdf": _figure("pdf"),
+    **{f"networks_{form}": partial(write_networks, format=form) for form in ("png", "svg", "pdf")},
     "spread_npy": _array("spread"),
     "member_curves_npy": _array("member_curves"),
 }

@@ -12,7 +12,7 @@ import os
 import platform
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from encoder.responses import Responses
+from encoder.surface import MADE
 from extractors.formats import to_string
 from extractors.tr_table import clean
 from extractors.transcript import Transcript
@@ -39,7 +40,9 @@ ENDINGS = (".nii.gz", ".func.gii", ".ptseries.nii", ".pscalar.nii", ".tsv.gz")
 NO_SEED = "none: nothing random is drawn when a film is predicted"
 
 
-def facts(responses: Responses, *, transcript: Transcript | None = None, look: Look | None = None, made: Mapping[str, Any]) -> dict[str, Any]:
+def facts(
+    responses: Responses, *, transcript: Transcript | None = None, look: Look | None = None, made: Mapping[str, Any], space: str = "volume"
+) -> dict[str, Any]:
     """What a sidecar says.
 
     Parameters
@@ -52,7 +55,9 @@ def facts(responses: Responses, *, transcript: Transcript | None = None, look: L
         Range, threshold, colours and lag of a picture.
     made : mapping
         What the file shows: ``kind`` (as ``cli.py export`` names it) and what was asked of it, for instance ``subject``, ``tr``, ``rows``;
-        JSON-able. ``description`` becomes the field Description.
+        JSON-able. ``description`` becomes the field Description, ``notices`` the field Notices.
+    space : {"volume", "surface", "both"}
+        Where the file's values lie; a table of parcels, or a picture, is about the volume.
 
     Returns
     -------
@@ -60,7 +65,8 @@ def facts(responses: Responses, *, transcript: Transcript | None = None, look: L
         JSON-able, without paths of this machine; always in the same order.
     """
     made = {key: value for key, value in made.items() if value is not None}
-    said = {"Description": made.pop("description")} if "description" in made else {}
+    said = {key.title(): made.pop(key) for key in ("description", "notices") if key in made}
+    first = int(next(iter(made.get("rows", ())), made.get("tr", 0)))
     lag = 0.0 if look is None else look.lag
     kept = np.flatnonzero(responses.valid)
     found = {
@@ -68,14 +74,13 @@ def facts(responses: Responses, *, transcript: Transcript | None = None, look: L
         "Simulated": responses.simulated,
         "About": _ABOUT[responses.simulated],
         "RepetitionTime": responses.tr,
-        "StartTime": round(0.5 * responses.tr, 6),
+        "StartTime": round((first + 0.5) * responses.tr, 6),
         "TimeOfRows": "Row k, counted from 0, stands for film time (k + 0.5) * RepetitionTime seconds, the middle of its TR.",
         "SampleUnit": "TR",
         "LagMode": f"shifted back {lag:g} s" if lag else "with BOLD delay, as predicted",
         "Units": responses.units,
         "UnitsDescription": "z against the parcel's own level in the training data",
-        "Space": SPACE,
-        "SpaceDescription": "FSL's MNI152, 2 mm; coordinates of parcels are centroids in the same space",
+        **_SPACES[space],
         "AtlasName": "Schaefer 2018, 1000 parcels, 7 networks",
         "AtlasHash": responses.atlas_hash,
         "Rows": responses.n_trs,
@@ -134,7 +139,7 @@ def commands(responses: Responses, look: Look | None, made: Mapping[str, Any]) -
     film = "film" if name in ("", ".", "..") else f"./{name}" if name.startswith("-") else name
     words = ["--no-speech"] if responses.transcript_source == "none" else ["--transcript", "transcript.tsv"]
     who = ["--model", _without_place(responses.model_id), "--subjects", ",".join(map(str, responses.subjects))]
-    predict = ["python", "cli.py", "predict", film, *who, *words, "--out", "result"]
+    predict = ["python", "cli.py", "predict", film, *who, *words, "--out", "result", "--film"]
     export = ["python", "cli.py", "export", "result", str(made.get("kind", ""))]
     for key in ("subject", "tr", "rows", "minus"):
         if made.get(key) is not None:
@@ -195,6 +200,13 @@ def without_places(content: Any) -> Any:
     return content.item() if isinstance(content, np.generic) else content
 
 
+_SURFACE = f"vertices of fsaverage5; the parcels were {MADE}"
+_SPACES = {
+    "volume": {"Space": SPACE, "SpaceDescription": "FSL's MNI152, 2 mm; coordinates of parcels are centroids in the same space"},
+    "surface": {"Space": "fsaverage5", "SpaceDescription": _SURFACE},
+    "both": {"Space": SPACE, "SpaceDescription": f"FSL's MNI152, 2 mm; each parcel also names {_SURFACE}"},
+}
+
 _ABOUT = {
     True: "SIMULATED. No brain was measured; the model was trained on simulated subjects.",
     False: "Predicted by a model, not measured: nobody watched this film in a scanner.",
@@ -236,10 +248,15 @@ def _changed(look: Look | None) -> dict[str, Any]:
 
 
 def _as_option(value: Any) -> str:
-    """A value as the command line takes it; rows as "10-19,25"."""
+    """A value as the command line takes it; every digit of a number."""
     if not isinstance(value, (list, tuple, np.ndarray)):
-        return f"{value:g}" if isinstance(value, float) else str(value)
-    rows = [int(row) for row in value]
+        return repr(float(value)).removesuffix(".0") if isinstance(value, float) else str(value)
+    return row_runs(value)
+
+
+def row_runs(rows: Iterable[int]) -> str:
+    """Rows in their order, written as the command line takes them: "10-19,25"."""
+    rows = [int(row) for row in rows]
     starts = [k for k, row in enumerate(rows) if k == 0 or row != rows[k - 1] + 1]
     runs = [rows[start:end] for start, end in zip(starts, [*starts[1:], len(rows)], strict=True)]
     return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)

@@ -334,6 +334,16 @@ def test_a_long_message_is_cut_and_leaves_the_bars_of_all_stages_whole(published
     assert {"plan", "audio", "video", "model"} <= set(bars)
 
 
+def test_export_names_its_kinds_and_writes_one_with_its_sidecar(place, cineglass):
+    for words in (("export", "list"), ("export", "a-story-told", "list")):
+        done = cineglass(*words)
+        assert done.returncode == 0, done.stderr
+        assert "nifti-contrast\tContrast, NIfTI" in done.stdout
+    done = cineglass("export", "a-story-told", "npy", "--subject", "3", "--out", "taken", "-q")
+    assert done.returncode == 0, done.stderr
+    assert [Path(line).name for line in done.stdout.split()] == ["a-story-told_sub-sim03_parcels.npy", "a-story-told_sub-sim03_parcels.json"]
+
+
 def test_examples_and_recovery_answer(cineglass):
     assert cineglass("examples").returncode == 0
     done = cineglass("recovery", "--model", "model")
@@ -350,6 +360,10 @@ def test_examples_and_recovery_answer(cineglass):
         (["predict", "bar.mp4", "-o", "x", "--subjects", "4", "--model", "model"], 2, "1, 2, 3, 5"),
         (["predict", "bar.mp4", "-o", "x", "--no-speech", "--recogniser", "sphinx"], 2, "together"),
         (["dream"], 2, "dream"),
+        (["export", "a-story-told", "-o", "x"], 2, "nifti-contrast"),
+        (["export", "a-story-told", "ptseries", "--rows", "3-5", "-o", "x"], 2, "--rows changes nothing here"),
+        (["export", "a-story-told", "nifti-mean", "--minus", "3-5", "-o", "x"], 2, "--minus changes nothing here"),
+        (["export", "a-story-told", "nifti-mean", "--threshold", "1", "-o", "x"], 2, "holds the values as they are"),
         (["predict", "nowhere.mp4", "-o", "x"], 3, "There is no file nowhere.mp4"),
         (["predict", "words.srt", "-o", "x", "--model", "model"], 3, ""),
         (["predict", "bar.mp4", "-o", "x", "--transcript", "bar.mp4", "--model", "model"], 3, ""),

@@ -124,9 +124,37 @@ def test_every_file_comes_with_a_sidecar_that_says_what_it_is(made, result, kind
     assert facts["Simulated"] is True
     assert facts["WeightsSha256"] == result.responses.weights_sha256
     assert facts["ClipSha256"] == result.responses.clip_sha256
-    assert facts["Look"]["range"] == 1.25
+    assert ("Look" in facts) == find_kind(kind).drawn
+    assert facts.get("Look", {"range": 1.25})["range"] == 1.25
+    assert facts["Space"] == ("fsaverage5" if kind == "gifti" else "MNI152NLin6Asym")
     assert f"cli.py export result {kind}" in facts["HowToRepeat"][1]
     assert not list(exported.sidecar.parent.glob(".*"))
+
+
+def test_curves_are_drawn_as_the_page_shows_them_and_values_stay_as_they_are(result, tmp_path):
+    asked = Asked(rows=(20, 21), look=Look(lag=5.0, dark=True))
+    curves, series = (last(export(result, kind, tmp_path, asked=asked)) for kind in ("networks-svg", "nifti-4d"))
+    assert "response shifted back 5 s" in curves.files[0].read_text(encoding="utf-8")
+    assert "#4a5360" in curves.files[0].read_text(encoding="utf-8")
+    drawn, kept = (json.loads(one.sidecar.read_text(encoding="utf-8")) for one in (curves, series))
+    assert drawn["LagMode"] == "shifted back 5 s"
+    assert kept["LagMode"] == "with BOLD delay, as predicted"
+    assert kept["StartTime"] == pytest.approx(20.5 * TR) == nibabel.load(series.files[0]).header["toffset"]
+    assert "--lag" not in kept["HowToRepeat"][1]
+
+
+def test_a_result_without_its_film_says_what_is_left_out(result, tmp_path):
+    bare = replace(result, clip=replace(result.clip, path=tmp_path / "gone.mp4"))
+    exported = last(export(bare, "mp4", tmp_path / "out", asked=Asked(rows=(20,))))
+    assert "holds no film" in exported.notices[0]
+    assert json.loads(exported.sidecar.read_text(encoding="utf-8"))["Notices"] == list(exported.notices)
+    assert not last(export(result, "html", tmp_path / "out")).notices
+
+
+def test_two_contrasts_lie_beside_each_other(result, tmp_path):
+    for minus in ((1, 2), (3, 4), tuple(range(1, 20, 2))):
+        last(export(result, "nifti-contrast", tmp_path, asked=Asked(rows=(20, 21, 25), minus=minus)))
+    assert len(list(tmp_path.glob("*trs-20-21+25_minus-*_contrast.nii.gz"))) == 3
 
 
 # what is refused, and what stays ----------------------------------------------------------------------------------------------------------
@@ -164,6 +192,14 @@ def test_a_place_that_cannot_be_written_is_one_sentence(result, tmp_path):
     with pytest.raises(CacheError, match="could not be written") as caught:
         last(export(result, "npy", tmp_path / "file" / "out"))
     assert str(tmp_path) not in str(caught.value)
+
+
+def test_a_place_that_is_taken_by_a_folder_leaves_no_sidecar_behind(result, tmp_path):
+    name = f"{file_stem(result, find_kind('npy'), Asked())}.npy"
+    (tmp_path / name).mkdir()
+    with pytest.raises(CacheError, match="could not be written"):
+        last(export(result, "npy", tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_a_hostile_clip_name_becomes_a_plain_file_name(result, tmp_path):

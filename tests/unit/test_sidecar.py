@@ -39,7 +39,7 @@ def test_it_holds_every_field_that_repeating_a_file_needs():
     )
     assert set(needed.split()) <= set(found)
     assert found["RepetitionTime"] == 1.49
-    assert found["StartTime"] == pytest.approx(0.745)
+    assert found["StartTime"] == pytest.approx(10.5 * 1.49)
     assert found["Space"] == "MNI152NLin6Asym"
     assert found["Edits"] == ["muted"]
     assert found["Warnings"] == ["Short."]
@@ -108,11 +108,19 @@ def test_a_picture_says_its_look_and_how_its_time_is_shifted():
     assert plain["LagMode"] == "with BOLD delay, as predicted"
     assert plain["HowToRepeat"][1] == "python cli.py export result moment-png --tr 17 --out ."
     assert "Look" not in facts(responses, made=MADE)
+    exact = commands(responses, Look(vmax=0.7482731), {"kind": "moment-png", "tr": 17})[1]
+    assert "--vmax 0.7482731 " in exact
+
+
+def test_a_series_starts_at_the_middle_of_its_first_row_and_says_where_it_lies():
+    rows = facts(some_responses(), made={"kind": "nifti-4d", "rows": (10, 11)})
+    assert rows["StartTime"] == pytest.approx(10.5 * 1.49)
+    assert facts(some_responses(), made={"kind": "gifti"}, space="surface")["Space"] == "fsaverage5"
 
 
 def test_the_commands_name_the_model_the_people_the_words_and_the_rows():
     predict, export = commands(some_responses((1, 3), transcript_source="file talk.srt"), None, MADE)
-    assert predict == "python cli.py predict 'a film.mp4' --model tiny --subjects 1,3 --transcript transcript.tsv --out result"
+    assert predict == "python cli.py predict 'a film.mp4' --model tiny --subjects 1,3 --transcript transcript.tsv --out result --film"
     assert export == "python cli.py export result nifti-mean --subject 2 --rows 10-12,20 --out ."
     assert "--no-speech" in shlex.split(commands(some_responses(transcript_source="none"), None, MADE)[0])
 
