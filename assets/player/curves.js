@@ -247,13 +247,15 @@ class Curves {
     const table = colourTable(settings.map);
     const bottom = this.height - this.bottom;
     const half = (bottom - this.top) / 2;
+    const [x, wide] = [Math.round((this.left - 8) * this.ratio), Math.round(6 * this.ratio)];
     context.save();
-    for (let y = this.top; y < bottom; y += 1) {
-      const value = ((this.top + half - y - 0.5) / half) * this.range;
+    context.setTransform(1, 0, 0, 1, 0, 0); // by the screen's own pixels, so that no seams show between them
+    for (let y = Math.round(this.top * this.ratio); y < bottom * this.ratio; y += 1) {
+      const value = ((this.top + half - (y + 0.5) / this.ratio) / half) * this.range;
       const start = levelOf(value, settings.range) * 3;
       context.globalAlpha = fade(Math.abs(value), settings.threshold);
       context.fillStyle = `rgb(${table[start]},${table[start + 1]},${table[start + 2]})`;
-      context.fillRect(this.left - 8, y, 6, 1);
+      context.fillRect(x, y, wide, 1);
     }
     context.restore();
     context.strokeStyle = this.theme.grid;
@@ -278,7 +280,7 @@ class Curves {
     for (const [text, dash] of says) {
       const sample = dash ? 24 : 0;
       const told = fitted(context, text, room - sample - 8);
-      context.globalAlpha = 0.86;
+      context.globalAlpha = 0.92;
       context.fillStyle = this.theme.surface;
       context.fillRect(this.left + 4, y, context.measureText(told).width + sample + 8, 15);
       context.globalAlpha = 1;
