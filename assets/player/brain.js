@@ -250,6 +250,7 @@ class Brain {
 
   /** Parcel shown at a point in CSS pixels, or -1. */
   parcelAt(x, y) {
+    if (x < 0 || x >= this.width) return -1; // pixels are counted on over the edge
     const pixel = Math.floor(y * this.ratio) * this.canvas.width + Math.floor(x * this.ratio);
     let low = 0;
     let high = this.pixels.length - 1;

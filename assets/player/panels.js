@@ -177,7 +177,10 @@ class Pins {
       return { parcel, value, button };
     });
     this.list.replaceChildren(...this.shown.map(({ button }) => button));
-    this.say(pins.length ? "" : `Click a parcel to keep its curve here, up to ${MOST_PINS}; shift-click for its whole network.`);
+    const how = matchMedia("(pointer: coarse)").matches
+      ? `Tap a parcel twice to keep its curve here, up to ${MOST_PINS}.`
+      : `Click a parcel to keep its curve here, up to ${MOST_PINS}; shift-click for its whole network.`;
+    this.say(pins.length ? "" : how);
   }
 
   say(text) {

@@ -1,6 +1,7 @@
 // The two brains, beside each other or one at a time: one range, threshold and map, one pointer, the same marks on both.
 
 const BESIDE_PX = 760; // from this width of the player on, both brains are shown unless one is chosen
+const FINGER_PX = 12; // a tap this near to a parcel means it
 const SVG = "http://www.w3.org/2000/svg";
 
 let surfaceMaps = null; // fetched once, however many players there are
@@ -16,6 +17,18 @@ function fetchSurface() {
   return surfaceMaps;
 }
 
+/** The parcel at a point in CSS pixels, or the nearest one within `reach`; -1 where there is none. */
+function parcelNear(brain, x, y, reach) {
+  for (let away = 0; away <= reach; away += 1) {
+    for (let i = 0; i < (away ? 16 : 1); i += 1) {
+      const angle = (i * Math.PI) / 8;
+      const parcel = brain.parcelAt(x + away * Math.cos(angle), y + away * Math.sin(angle));
+      if (parcel >= 0) return parcel;
+    }
+  }
+  return -1;
+}
+
 class Panes {
   /** `on.hover(parcel, place)` for the pointer, `on.pick(parcel, whole)` for a click; `whole` asks for the parcel's network. */
   constructor(part, on) {
@@ -27,10 +40,15 @@ class Panes {
     this.view = "both";
     this.marks = [];
     this.tried = false;
+    this.tapped = null; // {x, y, parcel}: what a finger named last, and where
     this.last = null; // what the surface was drawn with
     this.hovered = -1;
     this.listen(part.brain, this.glass);
     this.listen(part.surface, this.surface);
+    part.body.addEventListener("pointerdown", (event) => {
+      const canvas = event.target === part.brain || event.target === part.surface;
+      if (event.pointerType === "touch" && !canvas) on.hover(-1); // no finger leaves: a tap elsewhere lets the name go
+    });
   }
 
   get showsGlass() {
@@ -132,25 +150,26 @@ class Panes {
   }
 
   listen(canvas, brain) {
-    const placed = (event) => {
-      const own = canvas.getBoundingClientRect();
-      const all = this.part.panes.getBoundingClientRect();
-      const parcel = brain.parcelAt(event.clientX - own.left, event.clientY - own.top);
-      return [parcel, { x: event.clientX - all.left, y: event.clientY - all.top }];
-    };
     let before = -1; // what a finger had named before this tap: the first tap names, the second pins
     let named = -1; // by the last event that tells a place exactly, which a click does not
     let touch = false;
-    const name = (event) => {
-      const [parcel, place] = placed(event);
-      named = parcel;
-      this.on.hover(parcel, place);
+    const name = (event, kept = -1) => {
+      const own = canvas.getBoundingClientRect();
+      const all = this.part.panes.getBoundingClientRect();
+      named = kept >= 0 ? kept : parcelNear(brain, event.clientX - own.left, event.clientY - own.top, touch ? FINGER_PX : 0);
+      this.on.hover(named, { x: event.clientX - all.left, y: event.clientY - all.top });
     };
-    canvas.addEventListener("pointermove", name);
+    canvas.addEventListener("pointermove", (event) => {
+      if (event.pointerType !== "touch") name(event); // a finger that moves scrolls
+    });
     canvas.addEventListener("pointerdown", (event) => {
       touch = event.pointerType === "touch";
       before = this.hovered;
-      name(event);
+      // a finger does not hit a disc of three pixels twice, and every row brings other discs to the front: the same place is the same parcel
+      const { tapped } = this;
+      const again = touch && tapped && tapped.parcel === before && Math.hypot(event.clientX - tapped.x, event.clientY - tapped.y) < FINGER_PX;
+      name(event, again ? before : -1);
+      this.tapped = touch && named >= 0 ? { x: event.clientX, y: event.clientY, parcel: named } : null;
     });
     canvas.addEventListener("pointerleave", (event) => {
       if (event.pointerType !== "touch") this.on.hover(-1); // a tap's tip stays until the next tap

@@ -325,6 +325,24 @@ def test_a_finger_names_a_parcel_first_and_pins_it_with_the_second_tap(open_play
     assert state(page)["pins"] == [parcel]
 
 
+def test_a_finger_need_not_hit_a_disc_and_the_second_tap_may_be_beside_the_first(open_player):
+    page = open_player(width=360, height=740, has_touch=True, is_mobile=True)
+    page.locator(".cg-brain").scroll_into_view_if_needed()
+    box = page.locator(".cg-brain").bounding_box()
+    at = "([x, y]) => window.__cineglass.panes.glass.parcelAt(x, y)"
+    left = [point_of(page, "glass", parcel, "l") for parcel in visible_on_glass(page) if parcel < 500]
+    gaps = [(x, y) for x, y in ((x + dx, y + dy) for x, y in left for dx in (-5, 5) for dy in (-5, 5))
+            if page.evaluate(at, [x - box["x"], y - box["y"]]) < 0]
+    x, y = gaps[0]
+    page.touchscreen.tap(x, y)
+    named = state(page)["hover"]["parcel"]
+    assert named >= 0
+    page.touchscreen.tap(x + 4, y - 4)
+    assert state(page)["pins"] == [named]
+    page.get_by_role("button", name="Go to maximum").tap()
+    assert state(page)["hover"] is None
+
+
 # ---- maximum ----
 
 
