@@ -363,7 +363,7 @@ def export(
 ) -> None:
     """Make a picture, film, brain image or dataset from a result: PNG, SVG, MP4, GIF, NIfTI, GIFTI, CIFTI, BIDS, HTML."""
     with _spoken():
-        from experiments.examples import card_beside
+        from experiments.examples import card_beside, example_beside
         from experiments.export import KINDS, Asked, find_kind, parse_rows
         from experiments.export import export as job
         from viz.look import Look
@@ -377,7 +377,8 @@ def export(
         several = {name: None if text is None else parse_rows(text, found.responses.n_trs) for name, text in (("rows", rows), ("minus", minus))}
         look = Look(vmax=vmax, threshold=threshold, cmap=cmap, lag=lag, views=views, dark=dark)
         asked = Asked(subject=subject, tr=tr, look=look, **several)
-        made = _show(job(found, kind, out, asked=asked, card=card_beside(folder, found.responses)), quiet=quiet)
+        about = {"card": card_beside(folder, found.responses), "example": example_beside(folder)}
+        made = _show(job(found, kind, out, asked=asked, **about), quiet=quiet)
         for notice in made.notices:
             print(f"Note: {notice}", file=sys.stderr)
         for path in (*made.files, made.sidecar):

@@ -109,6 +109,14 @@ def card_beside(folder: Path, responses: Responses) -> Card | None:
         return None
 
 
+def example_beside(folder: Path) -> Example | None:
+    """Title, caption and first curves of a result that is an example; None for another one."""
+    try:
+        return _example(folder, json.loads((folder / FACTS).read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
 @lru_cache(maxsize=1)
 def _built_in() -> tuple[Example, ...]:
     found = []

@@ -25,6 +25,7 @@ from viz.look import Look
 
 if TYPE_CHECKING:
     from encoder.cards import Card
+    from experiments.examples import Example
 
 NAME_MAX = 60
 NO_FILM = "The result holds no film (predict keeps one with --film), so the file shows brains and curves without it."
@@ -117,6 +118,8 @@ class Asked:
     rows, minus : tuple of int or None
         Rows of kinds that take several (None: the valid ones, or all where a series is written), and rows to subtract.
     look : Look
+    curves : tuple of str
+        Curves that the player opens with; empty for the example's own.
     """
 
     subject: int | None = None
@@ -124,6 +127,7 @@ class Asked:
     rows: tuple[int, ...] | None = None
     minus: tuple[int, ...] | None = None
     look: Look = field(default_factory=Look)
+    curves: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -175,7 +179,7 @@ def _of(n_trs: int) -> str:
 
 
 def export(
-    result: Result, kind: str, folder: str | os.PathLike, *, asked: Asked | None = None, name: str | None = None, card: Card | None = None
+    result: Result, kind: str, folder: str | os.PathLike, *, asked: Asked | None = None, card: Card | None = None, example: Example | None = None
 ) -> Generator[Any, None, None]:
     """Make one kind of file from a result, and its sidecar.
 
@@ -188,10 +192,10 @@ def export(
         Made when missing; files of the same name are replaced.
     asked : Asked, optional
         By default the mean of all subjects, the middle valid TR, the look of the page.
-    name : str, optional
-        Of the files, without ending; by default the clip's name made safe, and the kind.
     card : Card, optional
         Of the model, for the methods text.
+    example : Example, optional
+        Title, caption and first curves, where the result is an example; by default the clip's name and the seven networks.
 
     Yields
     ------
@@ -208,13 +212,13 @@ def export(
     chosen = find_kind(kind)
     asked = _checked(chosen, asked or Asked(), result)
     folder = Path(folder)
-    stem = name or file_stem(result, chosen, asked)
+    stem = file_stem(result, chosen, asked)
     work = folder / f".{secrets.token_hex(4)}.part"
     try:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             work.mkdir()
-            order = _Order(result, chosen, asked, work, stem, card)
+            order = _Order(result, chosen, asked, work, stem, card, example)
             made = yield from _MAKERS[chosen.id](order)
             done, sidecar = _put(order, made, folder)
         finally:
@@ -316,6 +320,11 @@ class _Order:
     folder: Path
     stem: str
     card: Card | None
+    example: Example | None
+
+    @property
+    def title(self) -> str:
+        return self.example.title if self.example else self.result.responses.clip_name
 
     def path(self, ending: str | None = None) -> Path:
         return self.folder / f"{self.stem}{ending or self.kind.endings[0]}"
@@ -400,7 +409,7 @@ def _film(order: _Order) -> Generator[Stage, None, tuple[Path, ...]]:
     asked, path = order.asked, order.path()
     film = order.film if "film" in order.kind.takes else None
     transcript = order.result.transcript if film else None
-    how = {"subject": asked.subject, "look": asked.look, "rows": asked.rows}
+    how = {"subject": asked.subject, "look": asked.look, "rows": asked.rows, "title": order.title}
     yield from passing_on(film_stages(order.result.responses, path, film=film, transcript=transcript, **how))
     return (path,)
 
@@ -442,7 +451,7 @@ def _bids(order: _Order) -> Generator[Stage, None, tuple[Path, ...]]:
     from viz.bids import write_bids
 
     result, path = order.result, order.path()
-    yield from passing_on(write_bids(result.responses, result.transcript, path, title=result.responses.clip_name, card=order.card))
+    yield from passing_on(write_bids(result.responses, result.transcript, path, title=order.title, card=order.card))
     return (path,)
 
 
@@ -450,7 +459,8 @@ def _html(order: _Order) -> Generator[Stage, None, tuple[Path, ...]]:
     from viz.player_page import write_html
 
     result, path = order.result, order.path()
-    how = {"film": order.film, "title": result.responses.clip_name, "caption": None, "look": order.asked.look}
+    caption, curves = (order.example.caption, order.example.opens_with) if order.example else (None, ())
+    how = {"film": order.film, "title": order.title, "caption": caption, "opens_with": order.asked.curves or curves, "look": order.asked.look}
     yield from passing_on(write_html(result.responses, result.transcript, path, **how))
     return (path,)
 

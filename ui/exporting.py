@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from encoder.curves import curve_ids
 from experiments.export import Asked, Exported, export, find_kind, parse_rows
 from extractors.errors import CineglassError, SelectionError
 from settings import Settings
@@ -104,14 +105,15 @@ class Exporting:
             raise SelectionError("no_result", "This example is no longer here.", "Reload the page.") from None
 
     def _job(self, kind: str, folder: Path, data: Mapping[str, Any]) -> Iterator[Any]:
-        from experiments.examples import card_beside
+        from experiments.examples import card_beside, example_beside
         from experiments.results import load_result
         from extractors.stages import passing_on
 
         result = load_result(folder)
         asked = asked_of(data, result)
         token, place = self.shelf.new_export()
-        exported: Exported = yield from passing_on(export(result, kind, place, asked=asked, card=card_beside(folder, result.responses)))
+        about = {"card": card_beside(folder, result.responses), "example": example_beside(folder)}
+        exported: Exported = yield from passing_on(export(result, kind, place, asked=asked, **about))
         yield token, exported
 
 
@@ -145,7 +147,9 @@ def asked_of(data: Mapping[str, Any], result: Result) -> Asked:
         views=view,
         dark=dark,
     )
-    return Asked(subject=subject, tr=tr, rows=rows["rows"], minus=rows["minus"], look=look)
+    wanted = player.get("curves")
+    curves = tuple(name for name in curve_ids() if isinstance(wanted, list) and name in wanted)
+    return Asked(subject=subject, tr=tr, rows=rows["rows"], minus=rows["minus"], look=look, curves=curves)
 
 
 def _number(value: Any, low: float, high: float) -> float:

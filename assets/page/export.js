@@ -25,7 +25,7 @@
       lag: now.lag,
       view: now.view,
       classic: now.map === "classic",
-      curves: now.visible,
+      curves: now.lines,
     };
   }
 
