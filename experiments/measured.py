@@ -24,6 +24,7 @@ from extractors.errors import CineglassError, MediaError
 from extractors.grid import TR, tr_middles
 from extractors.worker_process import messages, worker
 from settings import Settings, get_settings
+from viz.captions import plain
 from viz.writing import whole_file
 
 ENDINGS = (".h5", ".hdf5", ".npy", ".tsv", ".csv")
@@ -176,16 +177,24 @@ def beside(responses: Responses, table: Table, subject: int) -> Measured:
             "Choose the table of this film, or give its TR.",
         )
     values, valid = _on_rows(table, responses.n_trs)
-    known = np.isfinite(values[valid]).all(0) & (np.ptp(values[valid], axis=0) > 0) if valid.any() else np.zeros(N_PARCELS, bool)
+    there = values[valid].astype(np.float64)  # a table may be in any unit, and its squares too large for less
+    known = np.isfinite(there).all(0)
+    known[known] = there[:, known].min(0) < there[:, known].max(0) if len(there) else False
     both = valid & responses.valid
-    if both.sum() < FEWEST_ROWS or not known.any():
+    if valid.any() and not known.any():
+        raise MeasuredError(
+            "measured_flat",
+            f"No parcel of {table.name} has a number in every measured row and changes over the film.",
+            "Leave rows out whole (n/a in every column), or choose another table.",
+        )
+    if both.sum() < FEWEST_ROWS:
         raise MeasuredError(
             "measured_few",
             f"{table.name} shares {int(both.sum())} valid rows with the prediction; at least {FEWEST_ROWS} are needed.",
             "Use a longer film.",
         )
     standard = np.full_like(values, np.nan)
-    chosen = values[valid][:, known]
+    chosen = there[:, known]
     standard[np.ix_(valid, known)] = (chosen - chosen.mean(0)) / chosen.std(0)
     accuracy = np.full(N_PARCELS, np.nan)
     accuracy[known] = pearson(standard[both][:, known], responses.subject(subject)[both][:, known])
@@ -219,14 +228,21 @@ def _on_rows(table: Table, rows: int) -> tuple[np.ndarray, np.ndarray]:
     if abs(table.tr - TR) < 1e-6:
         there = min(rows, len(table.values))
         values[:there] = table.values[:there]
-        return values, np.isfinite(values).any(1)
+        return values, _measured(values)
     places = tr_middles(rows) / table.tr - 0.5
     inside = (places >= 0) & (places <= len(table.values) - 1)
     low = np.clip(np.floor(places).astype(int), 0, max(0, len(table.values) - 2))
     share = (places - low)[:, None].astype(np.float32)
     high = np.minimum(low + 1, len(table.values) - 1)
-    values[inside] = ((1 - share) * table.values[low] + share * table.values[high])[inside]
-    return values, np.isfinite(values).any(1)
+    between = (1 - share[inside]) * table.values[low[inside]].astype(np.float64) + share[inside] * table.values[high[inside]]
+    values[inside] = between
+    return values, _measured(values)
+
+
+def _measured(values: np.ndarray) -> np.ndarray:
+    """Rows with a number for at least half of the parcels that have any: a row that was left out may still hold a 0 or a note in some column."""
+    finite = np.isfinite(values)
+    return finite[:, finite.any(0)].mean(1) >= 0.5 if finite.any() else np.zeros(len(values), bool)
 
 
 def _notices(table: Table, responses: Responses, known: np.ndarray, valid: np.ndarray) -> tuple[str, ...]:
@@ -278,7 +294,7 @@ def _asked_child(job: dict[str, Any], settings: Settings) -> dict[str, Any]:
 
 def _refusal(answer: dict[str, Any], name: str) -> MeasuredError:
     code = answer["refused"]
-    names = ", ".join(str(entry[0]) for entry in answer.get("datasets", [])[:20])
+    names = ", ".join(plain(str(entry[0])) for entry in answer.get("datasets", [])[:20])
     message, hint = {
         "parcels": (
             f"{name} must have {N_PARCELS} parcels, but its table is {' x '.join(map(str, answer.get('shape', [])))}.",

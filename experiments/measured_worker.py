@@ -10,6 +10,7 @@ import csv
 import json
 import sys
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,11 @@ MOST_ROWS = 20_000
 MOST_CHUNK = 64 * 2**20
 MOST_NAMES = 2000
 MOST_CELL = 64
-INDEX = ("", "index", "row", "tr", "time", "time_s", "label", "name", "parcel", "region")
+INDEX = ("", "index", "row", "tr", "time", "time_s", "label", "name", "parcel", "region", "frame", "volume", "scan")
 """Heads of a first column that only numbers or names the rows."""
+
+DELIMITERS = {".csv": (";", ",", "\t", " "), ".tsv": ("\t", ";", ",", " ")}
+"""What stands between cells: the first of these in the first line, whatever the ending says."""
 
 FILTERS = {1, 2, 3, 32000}
 """HDF5 filters that only compress or check: gzip, shuffle, Fletcher's sum, and h5py's own LZF."""
@@ -61,7 +65,7 @@ def _read(path: Path, ending: str, dataset: str | None, out: Path) -> dict[str, 
     elif ending == ".npy":
         table = _npy(path)
     else:
-        table, answer["labels"] = _text(path, "," if ending == ".csv" else "\t")
+        table, answer["labels"] = _text(path, ending)
     table = _upright(table)
     np.save(out, np.ascontiguousarray(table, np.float32), allow_pickle=False)
     return answer | {"rows": len(table)}
@@ -89,7 +93,7 @@ def _hdf5(path: Path, wanted: str | None) -> tuple[np.ndarray, str, list[list[An
     import h5py
 
     with h5py.File(path, "r") as file:
-        found = dict(_tables(file, h5py))
+        found = dict(_tables(file, h5py, count(1)))
         names = [[name, int(shape[0])] for name, shape in ((name, data.shape) for name, data in found.items())]
         if not found:
             raise Refused("no_dataset")
@@ -104,19 +108,22 @@ def _hdf5(path: Path, wanted: str | None) -> tuple[np.ndarray, str, list[list[An
         return data[()], name, names
 
 
-def _tables(group: Any, h5py: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
-    """Data sets of numbers with 1000 columns or rows, by name; whatever points elsewhere is passed over."""
+def _tables(group: Any, h5py: Any, seen: Iterator[int], prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """Data sets of numbers with 1000 columns or rows, by name; whatever points elsewhere is passed over.
+
+    ``seen`` counts the names of the whole file: groups may hold each other.
+    """
     if depth > 4:
         return
-    for count, key in enumerate(group):
-        if count >= MOST_NAMES:
+    for key in group:
+        if next(seen) > MOST_NAMES:
             return
         if not isinstance(group.get(key, getlink=True), h5py.HardLink):
             continue
         item = group[key]
         name = f"{prefix}{key}"
         if isinstance(item, h5py.Group):
-            yield from _tables(item, h5py, f"{name}/", depth + 1)
+            yield from _tables(item, h5py, seen, f"{name}/", depth + 1)
         elif isinstance(item, h5py.Dataset) and _plain(item):
             yield name, item
 
@@ -130,8 +137,11 @@ def _plain(item: Any) -> bool:
     return PARCELS in item.shape and min(item.shape) > 0 and max(item.shape) <= MOST_ROWS
 
 
-def _text(path: Path, delimiter: str) -> tuple[np.ndarray, list[str] | None]:
+def _text(path: Path, ending: str) -> tuple[np.ndarray, list[str] | None]:
     """Numbers, and the parcels' names where the columns or the rows carry them."""
+    with path.open(encoding="utf-8-sig") as file:
+        first = file.readline()
+    delimiter = next((mark for mark in DELIMITERS[ending] if mark in first.strip()), DELIMITERS[ending][0])
     rows: list[list[float]] = []
     heads: list[str] | None = None
     names: list[str] = []
@@ -140,6 +150,8 @@ def _text(path: Path, delimiter: str) -> tuple[np.ndarray, list[str] | None]:
         for cells in (reader := csv.reader(file, delimiter=delimiter, strict=True)):
             if not cells:
                 continue
+            if delimiter == ";":  # as programs write it where a comma stands before decimals
+                cells = [cell.replace(",", ".") for cell in cells]
             if len(rows) >= MOST_ROWS or len(cells) > MOST_ROWS:
                 raise Refused("rows", rows=len(rows) + 1, most=MOST_ROWS)
             if not rows:

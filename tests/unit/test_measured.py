@@ -79,6 +79,17 @@ def test_every_form_of_a_text_table_gives_the_same_numbers(tmp_path, table, form
     np.testing.assert_allclose(read_measured(path).values, short, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("name", "delimiter", "comma"), [("excel.csv", ";", True), ("half.csv", ";", False), ("savetxt.csv", " ", False), ("comma.tsv", ",", False)]
+)
+def test_cells_are_parted_by_what_parts_them_whatever_the_ending_says(tmp_path, table, name, delimiter, comma):
+    short = np.round(table[:12], 4)
+    cells = [[str(value).replace(".", "," if comma else ".") for value in row] for row in short.tolist()]
+    heads = [] if delimiter == " " else [list(LABELS)]
+    path = write_text(tmp_path / name, [*heads, *cells], delimiter=delimiter)
+    np.testing.assert_allclose(read_measured(path).values, short, atol=1e-6)
+
+
 def test_missing_cells_are_no_numbers(tmp_path, table):
     rows = table[:12].astype(object)
     rows[3, 7], rows[4, 8] = "n/a", ""
@@ -131,6 +142,24 @@ def test_an_hdf5_file_cannot_point_at_other_files_of_this_machine(tmp_path, tabl
     assert refused(tmp_path / "sly.h5").code == "measured_no_dataset"
 
 
+def test_groups_that_hold_each_other_are_not_followed_for_long(tmp_path, table):
+    with h5py.File(tmp_path / "cycle.h5", "w") as file:
+        file["data"] = table
+        group = file.create_group("group")
+        for k in range(300):
+            group[f"again{k}"] = group
+    np.testing.assert_array_equal(read_measured(tmp_path / "cycle.h5").values, table)
+
+
+def test_names_of_data_sets_are_made_plain_for_a_person(tmp_path, table):
+    with h5py.File(tmp_path / "names.h5", "w") as file:
+        for name in ("one\u202e", "long" * 40):
+            file[name] = table
+    message = str(refused(tmp_path / "names.h5"))
+    assert "\u202e" not in message
+    assert len(message) < 250
+
+
 # on the rows of the prediction -------------------------------------------------------------------------------------------------------------
 
 
@@ -180,6 +209,30 @@ def test_parcels_without_numbers_are_unknown_and_curves_leave_them_out(responses
     assert np.isnan(measured.values[:, vis[:6]]).all()
     assert np.isfinite(np.delete(measured.values, vis[:6], axis=1)).all()
     assert any(notice.startswith("6 parcels") for notice in measured.notices)
+
+
+def test_a_row_that_was_left_out_takes_no_parcel_with_it(responses):
+    values = responses.subject(1).copy()
+    values[30] = np.nan
+    values[:, 7] = 0.0  # a masked parcel, of which the row left out holds a number too
+    measured = beside(responses, Table(values, TR, "censored.npy"), 1)
+    assert not measured.valid[30]
+    assert np.isfinite(measured.accuracy).sum() == 999
+
+
+@pytest.mark.filterwarnings("error")
+def test_numbers_of_any_size_are_standardised_without_a_warning(responses):
+    values = responses.subject(1) * np.float32(1e34)
+    values[:, 3] = np.inf
+    measured = beside(responses, Table(values, TR, "large.npy"), 1)
+    np.testing.assert_allclose(np.delete(measured.accuracy, 3), 1, atol=1e-6)
+    assert np.isnan(measured.accuracy[3])
+
+
+def test_a_table_in_which_nothing_changes_is_refused_by_name(responses):
+    with pytest.raises(MeasuredError, match=r"No parcel of flat\.npy") as caught:
+        beside(responses, Table(np.ones((responses.n_trs, 1000), np.float32), TR, "flat.npy"), 1)
+    assert caught.value.code == "measured_flat"
 
 
 @pytest.mark.parametrize("off", [-4, 4])
