@@ -106,7 +106,7 @@ def in_plain_words(error: Exception) -> CineglassError:
         return CineglassError("out_of_memory", "This machine ran out of memory on this clip.", "Try a shorter clip, or close other programs.")
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EROFS, errno.EDQUOT):
         return CacheError("disk", "The disk of this machine is full or cannot be written.", "Free some space, then press Run again.")
-    return CineglassError("unexpected", "Something went wrong inside Cineglass, not with your clip.", "Press Run again; finished stages are kept.")
+    return CineglassError("unexpected", "Something went wrong inside Cineglass, not with your clip.", "Try again; finished stages are kept.")
 
 
 class Line:

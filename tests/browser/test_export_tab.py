@@ -101,6 +101,17 @@ def test_a_long_export_tells_how_far_it_is_and_stops(page):
     assert len(make(page, "npy")) == 2
 
 
+def test_on_a_phone_what_was_made_stays_in_sight_of_the_button_and_no_line_is_cut(page):
+    page.set_viewport_size({"width": 360, "height": 740})
+    open_tab(page, "Export")
+    page.locator('.cp-maker button[data-kind="pscalar"]').scroll_into_view_if_needed()
+    make(page, "pscalar")
+    box = page.locator(".cp-made a").first.bounding_box()
+    assert 0 <= box["y"] < 740
+    cut = "[...document.querySelectorAll('.cp-export-head *, .cp-maker *, .cp-exported *')].filter(e => e.getBoundingClientRect().right > innerWidth).length"
+    assert page.evaluate(cut) == 0
+
+
 def test_files_belong_to_who_holds_their_id_and_go_with_delete(page, address):
     open_tab(page, "Export")
     (file, _) = make(page, "npy")
