@@ -343,7 +343,7 @@ class _Order:
 Maker = Callable[[_Order], Generator[Stage, None, tuple[Path, ...]]]
 
 
-def _plain(said: str, write: Callable[[_Order, Tell], Any]) -> Maker:
+def _in_one_go(said: str, write: Callable[[_Order, Tell], Any]) -> Maker:
     """A maker of one file that is written in one go."""
 
     def make(order: _Order) -> Generator[Stage, None, tuple[Path, ...]]:
@@ -466,25 +466,25 @@ def _html(order: _Order) -> Generator[Stage, None, tuple[Path, ...]]:
 
 
 _MAKERS: Mapping[str, Maker] = {
-    "moment-png": _plain("Drawing this moment", _moment),
-    "moment-svg": _plain("Drawing this moment", _moment),
-    "strip-png": _plain("Drawing the strip", _strip),
-    "strip-svg": _plain("Drawing the strip", _strip),
-    "networks-png": _plain("Drawing the curves", _networks),
-    "networks-svg": _plain("Drawing the curves", _networks),
-    "networks-pdf": _plain("Drawing the curves", _networks),
+    "moment-png": _in_one_go("Drawing this moment", _moment),
+    "moment-svg": _in_one_go("Drawing this moment", _moment),
+    "strip-png": _in_one_go("Drawing the strip", _strip),
+    "strip-svg": _in_one_go("Drawing the strip", _strip),
+    "networks-png": _in_one_go("Drawing the curves", _networks),
+    "networks-svg": _in_one_go("Drawing the curves", _networks),
+    "networks-pdf": _in_one_go("Drawing the curves", _networks),
     "mp4": _film,
     "film-gif": _film,
     "gif": _film,
-    "nifti-mean": _plain("Writing the volume", _nifti),
-    "nifti-tr": _plain("Writing the volume", _nifti),
-    "nifti-contrast": _plain("Writing the volume", _nifti),
+    "nifti-mean": _in_one_go("Writing the volume", _nifti),
+    "nifti-tr": _in_one_go("Writing the volume", _nifti),
+    "nifti-contrast": _in_one_go("Writing the volume", _nifti),
     "nifti-4d": _nifti_series,
     "gifti": _gifti,
-    "ptseries": _plain("Writing the series", _ptseries),
-    "pscalar": _plain("Writing the maps", _pscalar),
-    "npy": _plain("Writing the table", _npy),
-    "tsv": _plain("Writing the table", _tsv),
+    "ptseries": _in_one_go("Writing the series", _ptseries),
+    "pscalar": _in_one_go("Writing the maps", _pscalar),
+    "npy": _in_one_go("Writing the table", _npy),
+    "tsv": _in_one_go("Writing the table", _tsv),
     "bids": _bids,
     "html": _html,
 }

@@ -124,11 +124,11 @@ def _tables(group: Any, h5py: Any, seen: Iterator[int], prefix: str = "", depth:
         name = f"{prefix}{key}"
         if isinstance(item, h5py.Group):
             yield from _tables(item, h5py, seen, f"{name}/", depth + 1)
-        elif isinstance(item, h5py.Dataset) and _plain(item):
+        elif isinstance(item, h5py.Dataset) and _is_table(item):
             yield name, item
 
 
-def _plain(item: Any) -> bool:
+def _is_table(item: Any) -> bool:
     if item.is_virtual or item.external or item.dtype.kind not in "fiu" or item.ndim != 2:
         return False
     plist = item.id.get_create_plist()

@@ -34,7 +34,7 @@ from extractors.stages import Stage
 from extractors.tr_table import clean
 from extractors.transcript import Transcript
 from viz.cifti import write_pscalar, write_ptseries
-from viz.export import write, write_networks
+from viz.export import parcel_lines, write, write_networks
 from viz.methods import PROGRAM, citations, methods_text, program_address, program_version
 from viz.picked import pick
 from viz.sidecar import facts, to_json, without_places
@@ -59,7 +59,7 @@ DATED = (1980, 1, 1, 0, 0, 0)
 """Every file of the zip: the first date that a zip can hold."""
 
 LABEL_MAX, TITLE_MAX = 30, 200
-CHUNK_BYTES, CHUNK_ROWS = 1 << 20, 25
+CHUNK_BYTES = 1 << 20
 
 
 def write_bids(
@@ -204,7 +204,7 @@ def _subject(dataset: _Dataset, subject: int, name: str, folder: Path) -> dict[s
     table = {"Parcels": f"bids::atlas-{ATLAS}_dseg.tsv", "SamplingFrequency": 1 / responses.tr}
     averaged = {"RowsAveraged": rows, "VoxelsOutside": 0}
     return {
-        f"{series}.tsv": lambda: _series(responses.subject(subject)),
+        f"{series}.tsv": lambda: map(str.encode, parcel_lines(responses.subject(subject))),
         f"{series}.ptseries.nii": _made(folder, ".ptseries.nii", lambda path: write_ptseries(responses, path, subject=subject)),
         f"{series}.json": sidecar("predicted BOLD of each parcel, one line (TSV) or one column of the matrix (CIFTI) for each TR", **table),
         f"{scalar}.pscalar.nii": _made(folder, ".pscalar.nii", lambda path: _mean_map(dataset, subject, path)),
@@ -297,14 +297,6 @@ def _tsv(head: Sequence[str], rows: Any) -> str:
     table.writerow(head)
     table.writerows(rows)
     return out.getvalue()
-
-
-def _series(values: np.ndarray) -> Iterator[bytes]:
-    """float32 [T, 1000] with a column for each parcel; nine digits give every float32 back."""
-    yield ("\t".join(load_atlas().labels) + "\n").encode()
-    line = "\t".join(["%.9g"] * values.shape[1]) + "\n"
-    for start in range(0, len(values), CHUNK_ROWS):
-        yield "".join(line % tuple(row) for row in values[start : start + CHUNK_ROWS].tolist()).encode()
 
 
 def _mean_map(dataset: _Dataset, subject: int, path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from encoder.responses import Responses
 from extractors.errors import SelectionError
 from extractors.transcript import Transcript
+from viz.writing import plain_text
 
 UNIT = "predicted BOLD (z)"
 CONTEXT_WORDS = 12
@@ -20,7 +21,7 @@ LONGEST = 60
 
 def plain(text: str, longest: int = LONGEST) -> str:
     """A name fit for a figure: printable, one line, not longer than so many narrow letters."""
-    shown = " ".join("".join(character if character.isprintable() else " " for character in text).split())
+    shown = " ".join(plain_text(text).split())
     widths = np.cumsum([2 if east_asian_width(character) in "WF" else 1 for character in shown])
     return shown if not len(widths) or widths[-1] <= longest else shown[: int(np.searchsorted(widths, longest))] + "…"
 

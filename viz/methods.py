@@ -21,6 +21,7 @@ from extractors.grid import HRF_S, TAIL_TRS
 from extractors.tr_table import clean
 from extractors.transcript import Transcript
 from settings import ROOT
+from viz.picked import runs
 
 if TYPE_CHECKING:
     from encoder.cards import Card
@@ -249,15 +250,9 @@ def _limits(responses: Responses) -> Iterator[str]:
 
 def rows_in_words(rows: Sequence[int] | np.ndarray) -> str:
     """Row numbers as "rows 3 and 15 to 49"; "row 7" for a single one, "no rows" for none."""
-    rows = [int(row) for row in rows]
-    if not rows:
+    if not len(rows):
         return "no rows"
-    runs, first = [], rows[0]
-    for before, after in zip(rows, [*rows[1:], None], strict=True):
-        if after != before + 1:
-            runs.append(str(first) if first == before else f"{first} to {before}")
-            first = after
-    return f"row{'s' if len(rows) > 1 else ''} {_listed(runs)}"
+    return f"row{'s' if len(rows) > 1 else ''} {_listed([str(first) if first == last else f'{first} to {last}' for first, last in runs(rows)])}"
 
 
 def _is_vibe(responses: Responses) -> bool:

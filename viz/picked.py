@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -119,6 +119,17 @@ def pick(
     return Picked(shown, series, tuple(chosen.tolist()), who, what, responses)
 
 
+def runs(rows: Iterable[int]) -> list[tuple[int, int]]:
+    """Rows in their order as pieces that go up by one: first and last row of each."""
+    found: list[tuple[int, int]] = []
+    for row in map(int, rows):
+        if found and row == found[-1][1] + 1:
+            found[-1] = found[-1][0], row
+        else:
+            found.append((row, row))
+    return found
+
+
 def _who(responses: Responses, subject: int | None) -> str:
     if subject is not None:
         return responses.subject_labels[responses.subjects.index(subject)]
@@ -133,8 +144,7 @@ def _words(rows: np.ndarray, series: bool) -> str:
         return f"TR {rows[0]}"
     if series:
         return f"TRs {rows[0]} to {rows[-1]}"
-    joined = (np.diff(rows) == 1).all()
-    return f"mean of TRs {rows[0]}-{rows[-1]}" if joined else f"mean of {len(rows)} TRs"
+    return f"mean of TRs {rows[0]}-{rows[-1]}" if len(runs(rows)) == 1 else f"mean of {len(rows)} TRs"
 
 
 def _checked(rows: Rows, valid: np.ndarray) -> np.ndarray:

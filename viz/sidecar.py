@@ -25,6 +25,7 @@ from extractors.formats import to_string
 from extractors.tr_table import clean
 from extractors.transcript import Transcript
 from viz.methods import PROGRAM, program_version, rows_in_words
+from viz.picked import runs
 from viz.volumes import SPACE
 from viz.writing import whole_file
 
@@ -256,10 +257,7 @@ def _as_option(value: Any) -> str:
 
 def row_runs(rows: Iterable[int]) -> str:
     """Rows in their order, written as the command line takes them: "10-19,25"."""
-    rows = [int(row) for row in rows]
-    starts = [k for k, row in enumerate(rows) if k == 0 or row != rows[k - 1] + 1]
-    runs = [rows[start:end] for start, end in zip(starts, [*starts[1:], len(rows)], strict=True)]
-    return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs(rows))
 
 
 def _is_about(path: Path) -> str | None:

@@ -52,5 +52,5 @@ def check_ending(path: Path, *endings: str) -> Path:
 
 
 def plain_text(text: str) -> str:
-    """Text without the control characters that XML does not allow."""
+    """Text without control and direction characters: XML does not allow the first, and the second turn what stands beside them around."""
     return "".join(letter if letter.isprintable() else " " for letter in text)

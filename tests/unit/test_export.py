@@ -101,7 +101,7 @@ def test_series_open_with_as_many_rows_as_they_were_asked_for(made, result):
 def test_tables_hold_the_subject_shown(made, result):
     np.testing.assert_array_equal(np.load(made("npy").files[0], allow_pickle=False), result.responses.subject(2))
     table = pd.read_csv(made("tsv").files[0], sep="\t")
-    np.testing.assert_allclose(table.to_numpy(), result.responses.subject(2), atol=1e-5)
+    np.testing.assert_array_equal(table.to_numpy(np.float32), result.responses.subject(2))
     assert table.columns[0] == "7Networks_LH_Vis_1"
 
 
