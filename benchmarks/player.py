@@ -80,13 +80,16 @@ def looped(tab, protocol, minutes: float) -> dict[str, float]:
     """Megabytes of script and number of nodes and listeners, each at the end of looping less what there was after its first fifth."""
     tab.evaluate("const { video } = window.__cineglass.part; video.loop = true; video.currentTime = 0; window.__cineglass.clock.play()")
     tab.wait_for_timeout(minutes * 60_000 / 5)
-    before = kept(protocol)
+    before = kept(tab, protocol)
     tab.wait_for_timeout(minutes * 60_000 * 4 / 5)
-    after = kept(protocol)
+    after = kept(tab, protocol)
     return {name: after[name] - before[name] for name in after}
 
 
-def kept(protocol) -> dict[str, float]:
+def kept(tab, protocol) -> dict[str, float]:
+    """What is there at one moment of the film, so that the words on the screen are the same ones."""
+    tab.evaluate("window.__cineglass.clock.seek(5)")
+    tab.wait_for_timeout(300)
     for _ in range(3):
         protocol.send("HeapProfiler.collectGarbage")
     counts = protocol.send("Memory.getDOMCounters")
