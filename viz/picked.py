@@ -163,7 +163,9 @@ def _checked(rows: Rows, valid: np.ndarray) -> np.ndarray:
         try:
             chosen = np.array([operator.index(row) for row in rows], int)
         except TypeError:
-            raise SelectionError("rows", "Rows must be whole numbers.", f"This result has rows 0 to {count - 1}.") from None
+            raise SelectionError(
+                "rows", f"Rows are several whole numbers, but got {str(rows)[:40]!r} instead.", f"This result has rows 0 to {count - 1}."
+            ) from None
     if not len(chosen):
         raise SelectionError("no_rows", "There is no row to take.", "Name at least one row; a short clip may have no valid ones.")
     outside = chosen[(chosen < 0) | (chosen >= count)]

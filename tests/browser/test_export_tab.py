@@ -72,7 +72,10 @@ def test_a_file_shows_what_the_player_shows(page, responses, tmp_path):
         np.testing.assert_allclose(data[labels == parcel + 1], responses.subject(3)[24, parcel], atol=1e-5)
     facts = json.loads(fetched(page, sidecar))
     assert facts["Simulated"] is True
-    assert facts["Look"]["range"] == page.evaluate(STATE)["range"]
+    assert (facts["Shown"]["tr"], facts["Shown"]["subject"]) == (24, 3)
+    assert "Look" not in facts  # a volume holds values, which no range changes
+    _, sidecar = make(page, "networks-svg")
+    assert json.loads(fetched(page, sidecar))["Look"]["range"] == page.evaluate(STATE)["range"]
 
 
 def test_a_contrast_asks_for_two_sets_of_trs_and_refuses_others_in_words(page):
