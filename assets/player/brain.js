@@ -240,7 +240,7 @@ class Brain {
     context.textAlign = "center";
     context.textBaseline = "middle";
     const half = context.measureText(text).width / 2 + 10;
-    const y = (this.height - FOOT_PX) / 2 - 9; // above the letters of the lower row
+    const y = (this.height - FOOT_PX) / 2 - 17; // above the names of the lower row
     context.fillStyle = this.theme.surface;
     context.fillRect(middle - half, y - 11, half * 2, 22);
     context.fillStyle = this.theme.text;

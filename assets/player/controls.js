@@ -113,11 +113,8 @@ class Controls {
       const { x } = at(event, part.plot);
       const inside = x >= player.curves.left && x <= player.curves.left + player.curves.plotWidth;
       part.ghost.hidden = !inside || dragging;
-      if (!inside) return;
-      part.ghost.style.transform = `translateX(${x}px)`;
-      const time = player.curves.timeAt(x);
-      const row = player.result.rowAt(time + player.settings.lag);
-      part.ghostText.textContent = `${clockText(time, 1)} · ${row < 0 ? "no prediction" : `TR ${row}`}`;
+      this.ghostX = x;
+      if (inside) this.tellGhost();
     });
     for (const name of ["pointerup", "pointercancel"]) {
       part.plot.addEventListener(name, () => {
@@ -127,6 +124,16 @@ class Controls {
     part.plot.addEventListener("pointerleave", () => {
       part.ghost.hidden = true;
     });
+  }
+
+  /** The moment under the pointer; told anew when the curves were drawn anew, for their window may be another. */
+  tellGhost() {
+    const { player, part } = this;
+    if (part.ghost.hidden) return;
+    part.ghost.style.transform = `translateX(${this.ghostX}px)`;
+    const time = player.curves.timeAt(this.ghostX);
+    const row = player.result.rowAt(time + player.settings.lag);
+    part.ghostText.textContent = `${clockText(time, 1)} · ${row < 0 ? "no prediction" : `TR ${row}`}`;
   }
 
   stepRows(rows) {

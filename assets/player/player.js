@@ -310,7 +310,10 @@ class CineglassPlayer {
     if (stale.layout) this.layout();
     const draw = setting ? this.drawSettings : this.lastSettings;
     this.lastSettings = draw;
-    if (stale.curves) this.curves.draw(result, draw);
+    if (stale.curves) {
+      this.curves.draw(result, draw);
+      this.controls.tellGhost();
+    }
     const rowChanged = row !== shown.row;
     if (rowChanged || stale.brain) {
       shown.row = row;

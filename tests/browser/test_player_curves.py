@@ -413,6 +413,15 @@ def test_a_click_in_a_zoomed_plot_goes_to_the_time_that_is_written_there(opened)
     assert now["playheadX"] == pytest.approx(plot["left"] + 0.25 * plot["width"], abs=1)
 
 
+def test_the_time_told_under_a_resting_pointer_is_that_of_the_new_window(opened):
+    page = opened("slow")
+    plot, box = state(page)["plot"], page.locator(".cg-plot").bounding_box()
+    page.mouse.move(box["x"] + plot["left"] + 0.25 * plot["width"], box["y"] + 150)
+    put(page, window=[300, 420])
+    minutes, seconds = page.locator(".cg-ghost").inner_text().split(" ")[0].split(":")
+    assert 60 * int(minutes) + float(seconds) == pytest.approx(330, abs=0.5)
+
+
 def test_keys_zoom_about_the_playhead_and_back_to_the_whole_film(opened):
     page = opened("slow")
     seek(page, 600)
