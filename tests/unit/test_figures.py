@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 
@@ -21,6 +22,7 @@ from extractors.errors import CacheError, SelectionError
 from extractors.grid import TR
 from extractors.tr_table import table_from_words
 from extractors.transcript import Word
+from settings import ROOT
 from tests.unit.test_responses import some_responses
 from viz.captions import plain, words_at
 from viz.colours import colour_map
@@ -455,3 +457,17 @@ def test_an_ensembles_figure_is_drawn_like_any_other():
     figure = plot_networks(replace(responses, simulated=False), ROW, vmax=4.0)
     assert figure.axes[0].get_ylim() == (-4.0, 4.0)
     assert any(band.get_gid() == "band-Vis" for band in figure.axes[0].collections)
+
+
+def test_the_drawing_examples_in_the_documentation_run(tmp_path, monkeypatch):
+    _, _, page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8").partition("## Drawing")
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) == 2
+    (tmp_path / "assets").symlink_to(ROOT / "assets")
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    for block in blocks:
+        exec(compile(block, "docs/python.md", "exec"), names)
+    names["display"].close()
+    assert {path.name for path in tmp_path.iterdir()} == {"assets", "brain.svg", "brain.mp4", "moment.png"}
+    assert names["image"].shape == (91, 109, 91)
