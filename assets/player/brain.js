@@ -14,6 +14,15 @@ const LARGEST_MM = 4.1;
 const TITLE_PX = 20;
 const FOOT_PX = 20;
 
+const FOOT_MARK_PX = 104; // SIMULATED at the left, and the margins
+
+/** "whose · what · own scale" as far as it fits into `room` pixels, whole parts only; the colour bar says the rest. */
+function footText(context, who, room) {
+  const parts = who.split(" · ");
+  while (parts.length > 1 && context.measureText(parts.join(" · ")).width > room) parts.pop();
+  return parts.join(" · ");
+}
+
 class Brain {
   constructor(canvas) {
     this.canvas = canvas;
@@ -198,7 +207,7 @@ class Brain {
     context.textAlign = "right";
     context.fillStyle = this.theme.muted;
     context.font = `11px ${this.theme.font}`;
-    context.fillText(settings.who, this.width - 6, this.height - 6);
+    context.fillText(footText(context, settings.who, this.width - FOOT_MARK_PX), this.width - 6, this.height - 6);
     this.still = still;
   }
 

@@ -120,7 +120,7 @@ class Picking {
       ? "Largest now: none."
       : hidden
         ? `The maximum, ${parcelName(maximum.parcel)}, lies where the surface views do not show it.`
-        : `Largest now: ${parcelName(maximum.parcel)}, ${signed(maximum.value)} z.`;
+        : `${this.player.layer ? "Largest response now" : "Largest now"}: ${parcelName(maximum.parcel)}, ${signed(maximum.value)} z.`;
   }
 
   /** Where |z| is largest in the valid rows of the film, for the subject shown: {parcel, value, row}, or null while nothing is loaded. */

@@ -200,6 +200,7 @@ class CineglassPlayer {
     const unknown = this.layer ? this.layer.values.filter(Number.isNaN).length : 0;
     part.layerNote.textContent = this.layer ? [this.layer.note, unknown ? `${unknown} of ${PARCELS} parcels unknown, drawn grey.` : ""].filter(Boolean).join(" ") : "";
     this.picking.tell();
+    this.picking.showMaximum();
   }
 
   /** A second series beside the first, as what is left of it, or not at all. */

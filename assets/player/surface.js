@@ -283,7 +283,7 @@ class Surface {
     context.textAlign = "right";
     context.fillStyle = this.theme.muted;
     context.font = `11px ${this.theme.font}`;
-    context.fillText(settings.who, this.width - 6, this.height - 6);
+    context.fillText(footText(context, settings.who, this.width - FOOT_MARK_PX), this.width - 6, this.height - 6);
     this.still = still;
   }
 
