@@ -92,6 +92,19 @@ def test_a_contrast_asks_for_two_sets_of_trs_and_refuses_others_in_words(page):
     assert not page.locator(".cp-exported .cp-problem").count()
 
 
+def test_every_file_has_a_link_also_when_its_name_lists_trs(page):
+    open_tab(page, "Export")
+    page.get_by_label("Strip of TRs: TRs side by side").fill("10, 14, 18-19")
+    for file in make(page, "strip-svg"):
+        assert fetched(page, file)
+    page.get_by_label("Contrast: TRs to take").fill("20-22, 25")
+    page.get_by_label("Contrast: TRs to subtract").fill("16, 18")
+    for file in make(page, "nifti-contrast"):
+        assert fetched(page, file)
+    assert page.locator(".cp-made li").count() == 2
+    assert page.locator(".cp-made a").count() == 4
+
+
 def test_a_long_export_tells_how_far_it_is_and_stops(page):
     open_tab(page, "Export")
     page.locator('.cp-export button[data-kind="mp4"]').click()
