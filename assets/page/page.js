@@ -14,7 +14,7 @@
   const clock = (value) => `${Math.floor(value / 60)}:${String(Math.floor(value % 60)).padStart(2, "0")}`;
 
   // A link that stays on this server: anything else in a value is dropped.
-  const ownLink = (href) => (/^cineglass\/[\w.+/-]+$/.test(href) && !href.includes("..") ? href : null);
+  const ownLink = (href) => (/^cineglass\/[\p{L}\p{M}\p{N}_.+/-]+$/u.test(href) && !href.includes("..") ? href : null); // names of files keep the letters of their language
 
   const MANY = 6; // examples, or models: a longer list scrolls by itself
   const AGAIN_AFTER_MS = 200;

@@ -12,6 +12,7 @@ import pytest
 
 from encoder.atlas import load_atlas
 from experiments.examples import list_examples, load_example
+from experiments.export import safe_name
 from tests.page_server import Pace, serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("page")]
@@ -105,6 +106,14 @@ def test_every_file_has_a_link_also_when_its_name_lists_trs(page):
     assert page.locator(".cp-made a").count() == 4
 
 
+def test_names_of_films_in_any_language_have_links_and_other_places_have_none(page):
+    own = "href => window.CineglassPage.tools.ownLink(href)"
+    name = f"cineglass/exports/{'0' * 32}/{safe_name('Ma vidéo 映画 हिन्दी.mp4')}_player.html"
+    assert page.evaluate(own, name) == name
+    for other in ("https://example.org/x", "//example.org/x", "javascript:alert(1)", "cineglass/../secret", "cineglass/%2e%2e/x", "cineglass/a b"):
+        assert page.evaluate(own, other) is None
+
+
 def test_a_long_export_tells_how_far_it_is_and_stops(page):
     open_tab(page, "Export")
     page.locator('.cp-export button[data-kind="mp4"]').click()
@@ -124,8 +133,8 @@ def test_on_a_phone_what_was_made_stays_in_sight_of_the_button_and_no_line_is_cu
     make(page, "pscalar")
     box = page.locator(".cp-made a").first.bounding_box()
     assert 0 <= box["y"] < 740
-    cut = "[...document.querySelectorAll('.cp-export-head *, .cp-maker *, .cp-exported *')].filter(e => e.getBoundingClientRect().right > innerWidth).length"
-    assert page.evaluate(cut) == 0
+    lines = "[...document.querySelectorAll('.cp-export-head *, .cp-maker *, .cp-exported *')]"
+    assert page.evaluate(f"{lines}.filter(e => e.getBoundingClientRect().right > innerWidth).length") == 0
 
 
 def test_files_belong_to_who_holds_their_id_and_go_with_delete(page, address):
