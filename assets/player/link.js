@@ -1,6 +1,6 @@
 // The address of what is shown: read when the page opens, kept while it is used, copied when asked for.
 
-const LINK_KEYS = ["example", "run", "model", "subject", "t", "view", "threshold", "range", "lag", "curves", "pins", "layer", "rate"];
+const LINK_KEYS = ["example", "run", "model", "subject", "t", "view", "threshold", "range", "lag", "curves", "pins", "layer", "map", "rate"];
 const GRADIO_VIEWS = ["api", "api-recorder", "settings"]; // Gradio opens its own pages with the same word
 const BRAINS = ["glass", "surface", "both"];
 const MOST_CURVES = 60;
@@ -44,6 +44,7 @@ function readLink(search, known) {
     range: number("range", 0.05, 100),
     lag: among(number("lag", 0, LAG_S), [0, LAG_S]),
     layer: among(text("layer"), known.layers),
+    map: among(text("map"), ["classic"]),
     rate: among(number("rate", 0, 10), RATES),
   };
   const curves = list("curves").slice(0, MOST_CURVES).filter((id) => CURVES.some((curve) => curve.id === splitId(id)[0]));
@@ -74,6 +75,7 @@ function linkOf(state) {
     curves: curves !== ids(new Set(opens.map(([curve]) => curve)), opens.some(([, side]) => side)) && curves,
     pins: state.pins.length > 0 && state.pins.map((parcel) => parcel + 1).join(","),
     layer: state.layer !== "response" && state.layer,
+    map: state.mapChoice !== "auto" && state.mapChoice,
     rate: state.rate !== 1 && String(state.rate),
   };
   return LINK_KEYS.filter((key) => pairs[key]).map((key) => [key, pairs[key]]);

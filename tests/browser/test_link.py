@@ -81,6 +81,15 @@ def test_the_address_of_an_untouched_landing_page_stays_plain(visit, address):
     assert page.url == f"{address}/"
 
 
+def test_the_colours_chosen_for_the_brains_go_with_the_address(visit):
+    page = visit(f"?example={SECOND}&t=5")
+    page.get_by_label("Colour map").select_option("classic")
+    page.wait_for_function("location.search.includes('map=classic')")
+    again = visit(page.url.partition("/?")[2].join(("?", "")))
+    again.wait_for_function(f"{STATE}.map === 'classic'")
+    assert again.get_by_label("Colour map").input_value() == "classic"
+
+
 def test_what_a_visitor_sets_stands_in_the_address_and_opening_it_shows_the_same_again(visit):
     page = visit(f"?example={SECOND}")
     page.wait_for_function(f"{STATE}.run === 'cineglass/examples/{SECOND}'")
