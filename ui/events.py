@@ -318,7 +318,7 @@ class Handlers:
             yield {parts.run.run: gr.update(visible=False), parts.run.stop: gr.update(visible=True), parts.run.status: run.of_job(job, 0)}
             while not job.over:
                 status = run.of_job(job, self.runs.position(job))
-                if status != told:
+                if status != told and not job.stopping:
                     told = status
                     changes: dict[Any, Any] = {parts.run.status: status}
                     if job.state == "running" and job.id not in self.looking_elsewhere and run.active_message(job) != said:

@@ -67,7 +67,7 @@ class Exporting:
             said = None
             while not job.over:
                 now = _working(job, self.line.position(job), visit)
-                if now != said:
+                if now != said and not job.stopping:
                     said = now
                     yield {made: now}
                 await asyncio.sleep(POLL_S)

@@ -59,6 +59,11 @@ class Job:
         return self.state in ("done", "failed", "stopped")
 
     @property
+    def stopping(self) -> bool:
+        """Whether it was asked to end: whoever asked has told the page so, and news of its work would come after that."""
+        return self._stop.is_set()
+
+    @property
     def elapsed(self) -> float:
         """Seconds of work so far, waiting not counted."""
         if self.state == "waiting":

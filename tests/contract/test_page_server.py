@@ -25,6 +25,7 @@ from tests.page_server import Pace, serving, wait_until
 from tests.tiny_vibe import tiny_predictor, tiny_vibe
 from ui import model, run, trust
 from ui.choosing import Choosing
+from ui.exporting import Exporting
 from ui.line import Line, in_plain_words
 from ui.page import build_demo, launch_arguments
 from ui.sessions import Visit
@@ -326,6 +327,33 @@ def test_a_stopped_job_closes_its_generator():
     line.stop(held)
     wait_until(lambda: held.over)
     assert closed == [True]
+
+
+def test_after_stop_an_export_tells_no_more_of_its_work():
+    goes_on, changes = threading.Event(), []
+    parts = SimpleNamespace(export=SimpleNamespace(made="made"))
+    exporting = Exporting(parts, settings=Settings(), shelf=None, keep=None, newest={})
+    first = list_examples()[0].id
+    event = SimpleNamespace(kind="npy", player={"run": f"cineglass/examples/{first}"}, dark=False, rows="", minus="")
+    request = SimpleNamespace(session_hash="a")
+
+    def job(*_):
+        yield Stage("export", 0.1, 1, "begun")
+        goes_on.wait(5)  # its news, and the end of its work, come after Stop
+        yield Stage("export", 0.9, 1, "late")
+
+    async def watch():
+        async for change in exporting.make(Visit(), event, request):
+            changes.append(change["made"])
+            if changes[-1].get("fraction", 0) > 0:
+                changes.append(exporting.stop(Visit(), request)["made"])
+                exporting.line.of("a").stages["export"] = Stage("export", 0.5, 1, "between")
+                asyncio.get_running_loop().call_later(0.6, goes_on.set)
+
+    exporting._job = job
+    asyncio.run(watch())
+    stopped = next(i for i, change in enumerate(changes) if change["state"] != "working")
+    assert all(change["state"] != "working" for change in changes[stopped:]), changes
 
 
 def test_a_visitor_whose_job_is_over_can_start_the_next_at_once():
