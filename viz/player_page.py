@@ -35,6 +35,7 @@ SCRIPTS = (
     "brain.js",
     "surface.js",
     "bar.js",
+    "foot.js",
     "curves.js",
     "zoom.js",
     "keys.js",

@@ -14,15 +14,6 @@ const LARGEST_MM = 4.1;
 const TITLE_PX = 20;
 const FOOT_PX = 20;
 
-const FOOT_MARK_PX = 104; // SIMULATED at the left, and the margins
-
-/** "whose · what · own scale" as far as it fits into `room` pixels, whole parts only; the colour bar says the rest. */
-function footText(context, who, room) {
-  const parts = who.split(" · ");
-  while (parts.length > 1 && context.measureText(parts.join(" · ")).width > room) parts.pop();
-  return parts.join(" · ");
-}
-
 class Brain {
   constructor(canvas) {
     this.canvas = canvas;
@@ -195,19 +186,7 @@ class Brain {
     const context = still.getContext("2d");
     context.scale(this.ratio, this.ratio);
     for (const place of this.places) this.drawOutline(context, place);
-    context.font = `600 11px ${this.theme.font}`;
-    context.textBaseline = "alphabetic";
-    context.textAlign = "left";
-    if (settings.simulated) {
-      context.fillStyle = this.theme.warn;
-      context.letterSpacing = "1.5px";
-      context.fillText("SIMULATED", 6, this.height - 6);
-      context.letterSpacing = "0px";
-    }
-    context.textAlign = "right";
-    context.fillStyle = this.theme.muted;
-    context.font = `11px ${this.theme.font}`;
-    context.fillText(footText(context, settings.who, this.width - FOOT_MARK_PX), this.width - 6, this.height - 6);
+    drawFoot(context, this, settings);
     this.still = still;
   }
 

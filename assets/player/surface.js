@@ -272,18 +272,7 @@ class Surface {
       context.fillStyle = this.theme.muted;
       context.fillText("The surface is being fetched.", this.width / 2, this.height / 2);
     }
-    context.font = `600 11px ${this.theme.font}`;
-    context.textAlign = "left";
-    if (settings.simulated) {
-      context.fillStyle = this.theme.warn;
-      context.letterSpacing = "1.5px";
-      context.fillText("SIMULATED", 6, this.height - 6);
-      context.letterSpacing = "0px";
-    }
-    context.textAlign = "right";
-    context.fillStyle = this.theme.muted;
-    context.font = `11px ${this.theme.font}`;
-    context.fillText(footText(context, settings.who, this.width - FOOT_MARK_PX), this.width - 6, this.height - 6);
+    drawFoot(context, this, settings);
     this.still = still;
   }
 

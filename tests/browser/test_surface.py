@@ -53,7 +53,7 @@ class Quiet(SimpleHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     folder = tmp_path_factory.mktemp("surface")
-    scripts = [FOLDER / name for name in ("series.js", "data.js", "colour.js", "brain.js", "surface.js") if (FOLDER / name).is_file()]
+    scripts = [FOLDER / name for name in ("series.js", "data.js", "colour.js", "foot.js", "surface.js") if (FOLDER / name).is_file()]
     code = "\n".join(path.read_text(encoding="utf-8") for path in scripts)
     (folder / "index.html").write_text(PAGE % ((FOLDER / "atlas.json").read_text(encoding="utf-8"), code), encoding="utf-8")
     (folder / "surface.bin").write_bytes(SURFACE.read_bytes())
