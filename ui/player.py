@@ -52,6 +52,8 @@ class Player(gr.HTML):
         """Put the film into Gradio's cache and hand the rest on unchanged."""
         if value is None:
             return empty()
+        if other := value.get("other"):
+            value = {**value, "other": self.postprocess(other)}
         media = value.get("media")
         if not media:
             return value

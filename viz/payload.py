@@ -22,6 +22,9 @@ CHUNK_TRS = 200
 """Rows of a chunk: about five minutes of film."""
 KINDS = ("measured", "condition")
 """What a second series can be."""
+CHANGES = ("edit", "lesion", "film")
+"""What sets condition B apart from A: a stimulus edit, a model lesion, or another film."""
+CALIBRATED = ("yes", "no", "unknown")
 RANGE_PERCENTILE = 98.0
 RANGE_FLOOR = 0.5
 """Smallest colour range in z when the model card names none: a flat prediction then looks flat."""
@@ -44,6 +47,8 @@ def pack(
     chunk_url: Callable[[int], str] | None = None,
     second: dict[str, Any] | None = None,
     layers: Sequence[dict[str, Any]] = (),
+    other: dict[str, Any] | None = None,
+    comparison: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Pack a result for the player.
 
@@ -75,6 +80,10 @@ def pack(
         Another series on the same rows, from :func:`pack_second`. The colour range then covers both.
     layers : sequence of dict
         Further maps of the parcels, from :func:`pack_layer`.
+    other : dict, optional
+        Condition B: a value of its own, from this function. The player swaps the two in place, with one colour range for both.
+    comparison : dict, optional
+        What B changes and what came of it, from :func:`pack_comparison`; goes with ``other``.
 
     Returns
     -------
@@ -84,7 +93,8 @@ def pack(
     Raises
     ------
     ValueError
-        For values that are not [n_subjects, n_trs, 1000] or not finite, an unknown media kind, or a second series of other rows.
+        For values that are not [n_subjects, n_trs, 1000] or not finite, an unknown media kind, a second series of other rows, or conditions
+        that do not fit each other.
     """
     if media_kind not in ("video", "audio", "none"):
         raise ValueError(f'Allowed values of media_kind are "video", "audio" and "none", but got {media_kind!r} instead.')
@@ -94,6 +104,9 @@ def pack(
     if second is not None and len(second["valid"]) != values.shape[1]:
         raise ValueError(f"The second series must have {values.shape[1]} rows, as the first has, but has {len(second['valid'])} instead.")
     valid = np.asarray(responses.valid, bool)
+    wide = max(display_range(values, valid, floor=range_floor), second["range"] if second else 0.0, other["range"] if other else 0.0)
+    subjects = [{"id": subject_id(label), "label": label} for label in responses.subject_labels]
+    _check_conditions(values.shape[1], subjects, other, comparison)
     present = {stream: bool(responses.present.get(stream, False)) for stream in ("audio", "text", "video")}
     sound = present["audio"] if has_sound is None else has_sound
     words = [] if transcript is None else [[w.text, round(float(w.onset), 3), round(float(w.duration), 3)] for w in transcript.words]
@@ -109,7 +122,7 @@ def pack(
         "n_trs": int(values.shape[1]),
         "duration": float(responses.duration),
         "media": {"url": None if media_url is None else str(media_url), "kind": media_kind, "has_sound": bool(sound)},
-        "subjects": [{"id": subject_id(label), "label": label} for label in responses.subject_labels],
+        "subjects": subjects,
         "subject_count": int(values.shape[0]),
         "parcels": pack_parcels(values, chunk_trs=chunk_trs, chunk_url=chunk_url),
         "curves": pack_curves(values),
@@ -117,7 +130,9 @@ def pack(
         "spread": spread_of(responses),
         "second": second,
         "layers": list(layers),
-        "range": max(display_range(values, valid, floor=range_floor), second["range"] if second else 0.0),
+        "other": {**other, "range": wide} if other else None,
+        "comparison": comparison,
+        "range": wide,
         "range_floor": float(range_floor),
         "unit": "z",
         "words": words,
@@ -189,6 +204,99 @@ def pack_second(
         "valid": _marks(valid),
         "range": display_range(values, valid, floor=0.0),
     }
+
+
+def pack_comparison(
+    *,
+    paired: bool,
+    why: str = "",
+    kind: str,
+    a: str = "",
+    b: str = "",
+    edits: Sequence[str] = (),
+    lesions: Sequence[str] = (),
+    band: dict[str, Any] | None = None,
+    said: dict[str, Sequence[dict[str, str]]] | None = None,
+    rows: dict[str, Sequence[dict[str, Any]]] | None = None,
+    notes: Sequence[str] = (),
+    calibrated: str = "unknown",
+) -> dict[str, Any]:
+    """Pack what two conditions differ in, for ``pack(other=..., comparison=...)``. Every text is shown as text.
+
+    Parameters
+    ----------
+    paired : bool
+        Whether row k of B stands for the same moment as row k of A, so that A - B has a meaning.
+    why : str
+        One sentence: why they are not paired. Needed then.
+    kind : {"edit", "lesion", "film"}
+        What sets B apart.
+    a, b : str
+        Names of the conditions; "" for "A" and "B" alone.
+    edits, lesions : sequence of str
+        What B's film and B's model have undergone, one sentence each.
+    band : dict, optional
+        From :func:`pack_band`.
+    said : dict, optional
+        Player's id of a subject or "mean" -> what changed: ``curve``, ``label``, ``text`` each.
+    rows : dict, optional
+        Player's id of a subject or "mean" -> one row a curve: ``curve``, ``label``, ``kind`` ("network" or "group"), ``n`` (parcels), ``r``,
+        ``change`` (SD of A - B over SD of A), ``difference`` (mean of A - B, z), ``low`` and ``high`` (interval of ``change``), ``null_change``
+        (largest of the null edits), ``outside`` (whether ``change`` is larger). A number that is not finite, or missing, is unknown.
+    notes : sequence of str
+        What else is to be said.
+    calibrated : {"yes", "no", "unknown"}
+        Whether offset and gain of the model are, from its card: a mean difference is read as a size only when they are.
+
+    Raises
+    ------
+    ValueError
+        For another kind, another word of ``calibrated``, or an unpaired comparison without a reason.
+    """
+    if kind not in CHANGES:
+        raise ValueError(f'Allowed values of kind are "edit", "lesion" and "film", but got {kind!r} instead.')
+    if calibrated not in CALIBRATED:
+        raise ValueError(f'Allowed values of calibrated are "yes", "no" and "unknown", but got {calibrated!r} instead.')
+    if not paired and not why:
+        raise ValueError("Conditions that are not paired need a sentence that says why.")
+    return {
+        "paired": bool(paired),
+        "why": why,
+        "kind": kind,
+        "a": {"label": a},
+        "b": {"label": b, "edits": list(edits), "lesions": list(lesions)},
+        "band": band,
+        "said": {subject: [dict(sentence) for sentence in sentences] for subject, sentences in (said or {}).items()},
+        "rows": {subject: [{key: _plain(cell) for key, cell in row.items()} for row in table] for subject, table in (rows or {}).items()},
+        "notes": list(notes),
+        "calibrated": calibrated,
+    }
+
+
+def pack_band(half_width: np.ndarray, ids: Sequence[str], *, n: int) -> dict[str, Any]:
+    """Pack how far small changes that should not matter moved every curve: the grey band "sensitivity to small changes".
+
+    Parameters
+    ----------
+    half_width : float [curves, n_subjects + 1, n_trs]
+        Largest absolute difference over the null edits (z); the last row of a curve is that of the mean of the subjects.
+    ids : sequence of str
+        Of the curves.
+    n : int
+        Number of null edits.
+
+    Raises
+    ------
+    ValueError
+        For a shape that does not fit ``ids``, or a width that is negative or not finite.
+    """
+    half_width = np.asarray(half_width, np.float32)
+    if half_width.ndim != 3 or len(half_width) != len(ids):
+        raise ValueError(f"A band must have shape [{len(ids)} curves, subjects + 1, TRs], but got {half_width.shape} instead.")
+    if (half_width < 0).any():
+        raise ValueError("The half width of a band must not be negative.")
+    codes, scale = _codes(half_width, np.int16, False)
+    return {"n": int(n), "ids": list(ids), "scale": scale, "data": _text(codes.astype("<i2"))}
 
 
 def pack_layer(
@@ -390,6 +498,32 @@ def transcript_note(transcript: Transcript | None) -> str:
 def subject_id(label: str) -> str:
     """The player's id of a subject: "Sim 1" becomes "sim1"."""
     return "".join(character for character in label.lower() if character.isalnum())
+
+
+def _check_conditions(n_trs: int, subjects: list[dict[str, str]], other: dict[str, Any] | None, comparison: dict[str, Any] | None) -> None:
+    if (other is None) != (comparison is None):
+        raise ValueError("Condition B and what is said of the comparison go together, but only one of them was given.")
+    if other is None:
+        return
+    if other.get("other") is not None:
+        raise ValueError("Condition B must not have a condition B of its own.")
+    if other["subjects"] != subjects:
+        raise ValueError(f"Both conditions must have the same subjects, but B has {[subject['id'] for subject in other['subjects']]}.")
+    if comparison["paired"] and other["n_trs"] != n_trs:
+        raise ValueError(f"Paired conditions must have the same rows, but A has {n_trs} and B has {other['n_trs']}.")
+    band = comparison["band"]
+    if band is not None and len(base64.b64decode(band["data"])) != 2 * len(band["ids"]) * (len(subjects) + 1) * n_trs:
+        raise ValueError(f"The band must have {len(subjects) + 1} rows of {n_trs} TRs for each curve.")
+
+
+def _plain(cell: Any) -> Any:
+    """A cell of a table for JSON: a number that is not finite is None."""
+    if isinstance(cell, bool | np.bool_):
+        return bool(cell)
+    if isinstance(cell, int | float | np.number):
+        number = cell.item() if isinstance(cell, np.number) else cell
+        return number if np.isfinite(number) else None
+    return cell
 
 
 def _marks(valid: np.ndarray) -> str:

@@ -22,7 +22,7 @@ from extractors.tr_table import no_words
 from extractors.transcript import Transcript
 from tests.unit.test_responses import some_ensemble, some_responses
 from viz import player_assets
-from viz.payload import chunk_bytes, display_range, pack, pack_layer, pack_second, to_int8, transcript_note
+from viz.payload import chunk_bytes, display_range, pack, pack_band, pack_comparison, pack_layer, pack_second, to_int8, transcript_note
 
 ROOT = Path(__file__).parents[2]
 
@@ -169,6 +169,78 @@ def test_a_second_series_of_other_rows_is_refused(responses):
     short = pack_second(responses.values[:, :39], responses.valid[:39], ["sim1", "sim5"], "short", "measured")
     with pytest.raises(ValueError, match=r"40 rows.*39"):
         packed(responses, second=short)
+
+
+def test_two_conditions_share_one_colour_range_and_come_as_two_whole_values(responses):
+    loud = replace(responses, values=responses.values * 3)
+    b = packed(loud, title="B", run_id="b")
+    value = json.loads(json.dumps(packed(responses, run_id="a", other=b, comparison=pack_comparison(paired=True, kind="edit"))))
+    assert value["range"] == value["other"]["range"] == b["range"] > 2 * packed(responses)["range"]
+    assert (value["run_id"], value["other"]["run_id"], value["other"]["title"]) == ("a", "b", "B")
+    np.testing.assert_array_equal(rows_of(value["other"]["parcels"]["chunks"][0], 2), rows_of(b["parcels"]["chunks"][0], 2))
+    assert packed(responses)["other"] is packed(responses)["comparison"] is None
+
+
+def test_a_band_arrives_for_each_curve_and_place(responses):
+    half = np.random.default_rng(8).gamma(2, 0.05, (3, 3, 40))
+    band = json.loads(json.dumps(pack_band(half, ["Vis", "Default", "Auditory-L"], n=10)))
+    codes = np.frombuffer(base64.b64decode(band["data"]), "<i2").reshape(3, 3, 40)
+    np.testing.assert_allclose(codes * band["scale"], half, atol=band["scale"])
+    assert (band["ids"], band["n"]) == (["Vis", "Default", "Auditory-L"], 10)
+    value = packed(responses, other=packed(responses), comparison=pack_comparison(paired=True, kind="edit", band=band))
+    assert value["comparison"]["band"] == band
+
+
+def test_what_is_not_known_of_a_change_is_null_and_no_numpy_is_left_in_it():
+    row = {"curve": "Vis", "r": np.float32(0.5), "change": np.nan, "n": np.int64(3), "outside": np.bool_(True), "high": float("inf")}
+    value = pack_comparison(paired=True, kind="lesion", rows={"mean": [row]}, lesions=["The text stream is its mean."], calibrated="no")
+    assert json.loads(json.dumps(value, allow_nan=False))["rows"]["mean"] == [
+        {"curve": "Vis", "r": 0.5, "change": None, "n": 3, "outside": True, "high": None}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"kind": "mute"}, "edit.*lesion.*film.*mute"),
+        ({"calibrated": "maybe"}, "yes.*no.*unknown.*maybe"),
+        ({"paired": False}, "need a sentence"),
+    ],
+    ids=["kind", "calibrated", "no reason"],
+)
+def test_a_comparison_that_makes_no_sense_is_refused(change, words):
+    with pytest.raises(ValueError, match=words):
+        pack_comparison(**{"paired": True, "kind": "edit", **change})
+
+
+def test_conditions_that_do_not_fit_each_other_are_refused(responses):
+    b, paired = packed(responses), pack_comparison(paired=True, kind="edit")
+    unpaired = pack_comparison(paired=False, why="B is shorter.", kind="film")
+    short = packed(replace(responses, values=responses.values[:, :30], valid=responses.valid[:30]))
+    one = packed(replace(responses, values=responses.values[:1], subjects=(1,), subject_labels=("Sim 1",)))
+    assert packed(responses, other=short, comparison=unpaired)["other"]["n_trs"] == 30
+    twice = packed(responses, other=b, comparison=paired)
+    narrow = pack_comparison(paired=True, kind="edit", band=pack_band(np.ones((1, 3, 39)), ["Vis"], n=2))
+    for other, comparison, words in (
+        (b, None, "only one"),
+        (None, paired, "only one"),
+        (short, paired, "same rows.*40.*30"),
+        (one, paired, "same subjects"),
+        (twice, paired, "of its own"),
+        (b, narrow, "3 rows of 40"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            packed(responses, other=other, comparison=comparison)
+
+
+@pytest.mark.parametrize(
+    ("half", "words"),
+    [(np.ones((2, 3, 4)), "1 curves"), (np.ones((1, 4)), "1 curves"), (-np.ones((1, 3, 4)), "negative")],
+    ids=["curves", "flat", "sign"],
+)
+def test_a_band_of_another_shape_or_sign_is_refused(half, words):
+    with pytest.raises(ValueError, match=words):
+        pack_band(half, ["Vis"], n=1)
 
 
 def test_a_layer_keeps_what_is_unknown_apart_from_zero(responses):
@@ -326,6 +398,15 @@ class TestComponent:
         assert cached.read_bytes() == b"a film"
         assert (tmp_path / "cache") in cached.parents
         assert str(film) not in json.dumps(value)
+
+    def test_the_film_of_the_other_condition_is_served_in_the_same_way(self, player, tmp_path):
+        for name in "ab":
+            (tmp_path / f"{name}.mp4").write_bytes(f"film {name}".encode())
+        media = {name: {"url": str(tmp_path / f"{name}.mp4"), "kind": "video", "has_sound": True} for name in "ab"}
+        value = player.postprocess({"state": "done", "media": media["a"], "other": {"state": "done", "media": media["b"]}})
+        assert Path(value["media"]["file"]["path"]).read_bytes() == b"film a"
+        assert Path(value["other"]["media"]["file"]["path"]).read_bytes() == b"film b"
+        assert "url" not in value["other"]["media"]
 
     @pytest.mark.parametrize("url", ["https://example.org/film.mp4", "//example.org/film.mp4", "/nowhere/film.mp4", "file:///etc/passwd", "", None])
     def test_an_address_that_is_no_local_file_is_never_passed_on(self, player, url):
