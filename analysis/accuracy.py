@@ -21,7 +21,7 @@ def pearson(first: np.ndarray, second: np.ndarray, *, axis: int = 0) -> np.ndarr
     float64 array without ``axis``
         nan where either side is constant.
     """
-    a, b = _centred(first, axis), _centred(second, axis)
+    a, b = centred(first, axis), centred(second, axis)
     power = np.sqrt((a**2).sum(axis) * (b**2).sum(axis))
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(power > 0, (a * b).sum(axis) / power, np.nan)
@@ -35,7 +35,7 @@ def slope(truth: np.ndarray, prediction: np.ndarray, *, axis: int = 0) -> np.nda
     float64 array without ``axis``
         nan where the prediction is constant.
     """
-    a, b = _centred(truth, axis), _centred(prediction, axis)
+    a, b = centred(truth, axis), centred(prediction, axis)
     power = (b**2).sum(axis)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(power > 0, (a * b).sum(axis) / power, np.nan)
@@ -43,7 +43,7 @@ def slope(truth: np.ndarray, prediction: np.ndarray, *, axis: int = 0) -> np.nda
 
 def pooled_slope(truth: np.ndarray, prediction: np.ndarray, *, axis: int = 0) -> float:
     """One slope for all parcels: each is centred over time, then all points enter one regression through the origin."""
-    a, b = _centred(truth, axis), _centred(prediction, axis)
+    a, b = centred(truth, axis), centred(prediction, axis)
     power = (b**2).sum()
     return float((a * b).sum() / power) if power > 0 else float("nan")
 
@@ -54,7 +54,8 @@ def mean_correlation(correlations: np.ndarray) -> float:
     return float(there.mean()) if there.size else float("nan")
 
 
-def _centred(values: np.ndarray, axis: int) -> np.ndarray:
+def centred(values: np.ndarray, axis: int) -> np.ndarray:
+    """``values`` less their mean along ``axis``, float64; a series that is constant but for rounding becomes exactly zero."""
     values = np.asarray(values, np.float64)
     centred = values - values.mean(axis, keepdims=True)
     # rounding leaves specks around the mean of a constant series; they carry no signal

@@ -61,5 +61,9 @@ class SelectionError(CineglassError, KeyError):
     """A network, parcel, group or subject that does not exist."""
 
 
+class StatisticsError(CineglassError, ValueError):
+    """Numbers that do not carry the statistic asked for."""
+
+
 class BusyError(CineglassError, RuntimeError):
     """Too many visitors at once."""

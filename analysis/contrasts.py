@@ -1,0 +1,242 @@
+"""How two conditions of one clip differ: sizes, their variation over time, and where they stand among null edits.
+
+A deterministic model has no sampling noise, so a single clip carries no p-value: nothing here returns one. What is given is a size, an
+interval that says how much the size depends on which stretch of the clip was seen, and a comparison with changes that should not matter
+(null edits). Everything else is in ``docs/statistics.md``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from analysis.accuracy import centred, pearson
+from extractors.errors import StatisticsError
+
+STATISTICS = ("r", "change", "difference")
+INTERVAL_LABEL = "variation over time within this clip"
+"""What an interval of :func:`interval` is called wherever it is shown: it is no confidence interval over films or people."""
+LEAST_ROWS = 20
+"""Fewer valid rows than this give no interval."""
+
+
+def change(a: np.ndarray, b: np.ndarray, valid: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """Sizes of the change from condition B to condition A, over the valid rows.
+
+    Parameters
+    ----------
+    a, b : array [T] or [..., T, curves]
+        Predicted responses, z; time is the last axis but one.
+    valid : bool [T], optional
+        Rows that count; all of them when left out.
+
+    Returns
+    -------
+    dict of float64 arrays without the time axis
+        ``r``: Pearson correlation of A with B, nan where either is constant. ``change``: SD of A - B over SD of A, the change in time course,
+        without unit (0: the same up to an offset; 1: as large as A itself), nan where A is constant. ``difference``: mean of A - B, z.
+        ``sd_a``, ``sd_b``: SD over time, z (divided by the number of rows).
+
+    Raises
+    ------
+    StatisticsError
+        When shapes disagree.
+    """
+    a, b, axis = _rows_that_count(a, b, valid)
+    sd_a, sd_b, sd_between = (np.sqrt((centred(one, axis) ** 2).mean(axis)) for one in (a, b, a - b))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = np.where(sd_a > 0, sd_between / sd_a, np.nan)
+    return {"r": pearson(a, b, axis=axis), "change": share, "difference": (a - b).mean(axis), "sd_a": sd_a, "sd_b": sd_b}
+
+
+def interval(
+    a: np.ndarray,
+    b: np.ndarray,
+    valid: np.ndarray | None = None,
+    *,
+    statistic: Literal["r", "change", "difference"],
+    block: int = 10,
+    draws: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Block-bootstrap interval of a size of :func:`change`: :data:`INTERVAL_LABEL`.
+
+    Parameters
+    ----------
+    a, b : array [T] or [..., T, curves]
+    valid : bool [T], optional
+    statistic : "r", "change" or "difference"
+    block : int
+        Rows per block; 10 TRs are 15 s, longer than a haemodynamic response.
+    draws : int
+    level : float
+        Between 0 and 1.
+    seed : int
+
+    Returns
+    -------
+    low, high : float64 arrays without the time axis
+        nan where the size itself is, and everywhere under :data:`LEAST_ROWS` valid rows.
+
+    Raises
+    ------
+    StatisticsError
+        When shapes disagree or the statistic is unknown.
+    """
+    if statistic not in STATISTICS:
+        raise StatisticsError(
+            "unknown_statistic", f"Allowed values of statistic are {', '.join(STATISTICS)}, but got {str(statistic)[:40]!r} instead.", "Choose one of them."
+        )
+    a, b, axis = _rows_that_count(a, b, valid)
+    size = change(a, b)[statistic]
+    rows = a.shape[axis]
+    if rows < LEAST_ROWS:
+        return np.full(size.shape, np.nan), np.full(size.shape, np.nan)
+    first, second = (np.moveaxis(centred(one, axis), axis, 0).reshape(rows, -1) for one in (a, b))
+    moments = np.stack([first, second, first**2, second**2, first * second], 1).reshape(rows, -1)
+    rng = np.random.default_rng(seed)
+    starts = rng.integers(rows - block + 1, size=(draws, -(-rows // block)))
+    drawn = (starts[:, :, None] + np.arange(block)).reshape(draws, -1)[:, :rows]
+    counts = np.stack([np.bincount(one, minlength=rows) for one in drawn]) / rows
+    values = _of_moments((counts @ moments).reshape(draws, 5, -1), statistic)
+    if statistic == "difference":
+        values = values + size.reshape(-1)
+    tail = (1 - level) / 2
+    low, high = np.quantile(values, [tail, 1 - tail], axis=0).reshape(2, *size.shape)
+    return np.where(np.isnan(size), np.nan, low), np.where(np.isnan(size), np.nan, high)
+
+
+@dataclass(frozen=True, eq=False)
+class Beyond:
+    """How sizes stand among the sizes of null edits.
+
+    Attributes
+    ----------
+    n : int
+        Null edits.
+    largest : float64 array
+        Largest absolute size among them.
+    share : float64 array
+        Share of null edits whose absolute size is at least as large. A description of these n edits, no p-value.
+    outside : bool array
+        Whether the size is larger than the largest of them.
+    """
+
+    n: int
+    largest: np.ndarray
+    share: np.ndarray
+    outside: np.ndarray
+
+
+def beyond(values: np.ndarray, null_values: np.ndarray) -> Beyond:
+    """Compare sizes with those of null edits.
+
+    Parameters
+    ----------
+    values : array [...]
+        Sizes that are zero for no change, such as ``change`` or ``difference`` of :func:`change` (for r use 1 - r).
+    null_values : array [n, ...]
+        The same sizes for n null edits.
+
+    Raises
+    ------
+    StatisticsError
+        Without null edits, or when shapes disagree.
+    """
+    values, null_values = np.abs(np.asarray(values, np.float64)), np.abs(np.asarray(null_values, np.float64))
+    if null_values.ndim != values.ndim + 1 or null_values.shape[1:] != values.shape or not len(null_values):
+        raise StatisticsError(
+            "null_shape",
+            f"Sizes of null edits must have shape (n, {', '.join(map(str, values.shape))}), n at least 1, but got {null_values.shape} instead.",
+            "Compute one size for each null edit and each curve.",
+        )
+    largest = null_values.max(0)
+    unknown = np.isnan(values) | np.isnan(null_values).any(0)
+    share = np.where(unknown, np.nan, (null_values >= values).mean(0))
+    return Beyond(n=len(null_values), largest=largest, share=share, outside=~unknown & (values > largest))
+
+
+def spectra(
+    a: np.ndarray,
+    b: np.ndarray,
+    valid_a: np.ndarray | None = None,
+    valid_b: np.ndarray | None = None,
+    *,
+    tr: float,
+    segment: int = 32,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Power spectra of two conditions that need not have equal rows, on one frequency axis (Welch 1967).
+
+    Parameters
+    ----------
+    a : array [T] or [..., T, curves]
+    b : array [U] or [..., U, curves]
+    valid_a, valid_b : bool [T], bool [U], optional
+        The longest unbroken run of valid rows is used.
+    tr : float
+        Seconds.
+    segment : int
+        Rows per segment, at most; never more than the shorter condition has.
+
+    Returns
+    -------
+    frequencies : float64 [F]
+        Hz.
+    power_a, power_b : float64 [F] or [..., F, curves]
+        Power spectral density, z² / Hz.
+    """
+    from scipy.signal import welch
+
+    first, second = (_longest_run(np.asarray(one, np.float64), rows) for one, rows in ((a, valid_a), (b, valid_b)))
+    shortest = min(one.shape[_time_axis(one)] for one in (first, second))
+    if shortest < 8:
+        raise StatisticsError("too_short", f"A spectrum needs 8 or more valid rows one after another, but got {shortest} instead.", "Use a longer clip.")
+    options = {"fs": 1 / tr, "nperseg": min(segment, shortest), "detrend": "constant"}
+    frequencies, power_a = welch(first, axis=_time_axis(first), **options)
+    return frequencies, power_a, welch(second, axis=_time_axis(second), **options)[1]
+
+
+def _time_axis(values: np.ndarray) -> int:
+    return 0 if values.ndim == 1 else values.ndim - 2
+
+
+def _rows_that_count(a: np.ndarray, b: np.ndarray, valid: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, int]:
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    if a.shape != b.shape or not a.ndim:
+        raise StatisticsError("shape", f"A and B must have the same shape, but got {a.shape} and {b.shape} instead.", "Compare conditions of equal rows.")
+    axis = _time_axis(a)
+    rows = _mask(valid, a.shape[axis])
+    return np.compress(rows, a, axis), np.compress(rows, b, axis), axis
+
+
+def _mask(valid: np.ndarray | None, rows: int) -> np.ndarray:
+    mask = np.ones(rows, bool) if valid is None else np.asarray(valid, bool)
+    if mask.shape != (rows,) or not mask.any():
+        raise StatisticsError(
+            "valid", f"valid must hold one entry for each of the {rows} rows, one or more of them true, but got {mask.shape}.", "Use a longer clip."
+        )
+    return mask
+
+
+def _of_moments(moments: np.ndarray, statistic: str) -> np.ndarray:
+    """A size out of the means of a, b, a², b² and ab, [draws, 5, curves] -> [draws, curves]."""
+    a, b, aa, bb, ab = moments.swapaxes(0, 1)
+    if statistic == "difference":
+        return a - b
+    var_a, var_b, cov = aa - a**2, bb - b**2, ab - a * b
+    with np.errstate(invalid="ignore", divide="ignore"):
+        if statistic == "r":
+            return cov / np.sqrt(var_a * var_b)
+        return np.sqrt(np.clip(var_a + var_b - 2 * cov, 0, None) / var_a)
+
+
+def _longest_run(values: np.ndarray, valid: np.ndarray | None) -> np.ndarray:
+    axis = _time_axis(values)
+    mask = _mask(valid, values.shape[axis])
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask, [0]])))
+    begins, ends = edges[::2], edges[1::2]
+    longest = np.argmax(ends - begins)
+    return np.take(values, np.arange(begins[longest], ends[longest]), axis)
