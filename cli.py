@@ -8,24 +8,17 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
-from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
-from textwrap import shorten
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-from extractors.errors import CineglassError, ModelError, SelectionError, SpeechError
-from settings import SettingsError
+from experiments.telling import finished_result, only_taken, planned, say_notes, say_result, size_text
+from experiments.terminal import INTERRUPTED, MISSING, TERMINATED, USAGE, fail, must_be_there, show, spoken, writable_folder, write_text
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="A film clip becomes four predicted brains.")
-
-FAULT, USAGE, BAD_INPUT, MISSING, INTERRUPTED, TERMINATED = 1, 2, 3, 4, 130, 143
-BESIDE_MESSAGE = 42  # columns of a progress line: the stage's name, its bar and its time
 
 
 class Recogniser(StrEnum):
@@ -83,7 +76,7 @@ def serve(
     port: Annotated[int | None, typer.Option(min=1, max=65535)] = None,
 ) -> None:
     """Open the page."""
-    with _spoken():
+    with spoken():
         # settings are read once from the environment, by the page too
         for key, value in (("CINEGLASS_HOST", host), ("CINEGLASS_PORT", port)):
             if value is not None:
@@ -110,19 +103,19 @@ def predict(
 ) -> None:
     """Predict responses to a film: responses.npy, responses.json, networks.tsv, transcript.tsv."""
     chosen = _subjects(subjects)
-    with _spoken():
+    with spoken():
         from experiments.predict import predict as job
         from experiments.results import save_result
 
-        _must_be_there(clip, transcript)
+        must_be_there(clip, transcript)
         listener = _recogniser(recogniser, no_speech, transcript)
-        with _folder(out):
+        with writable_folder(out):
             settings = _settings(low_mem, device)
-            taken = _planned(clip, model, settings, allow_short=allow_short, quiet=quiet)
+            taken = planned(clip, model, settings, allow_short=allow_short, quiet=quiet)
             entering = {"transcript": transcript, "recogniser": listener, "allow_short": allow_short}
-            result = _show(job(taken, subjects=chosen, model=model, settings=settings, **entering), quiet=quiet)
+            result = show(job(taken, subjects=chosen, model=model, settings=settings, **entering), quiet=quiet)
             save_result(result, out, film=film)
-        _say_result(result, out)
+        say_result(result, out)
 
 
 @app.command()
@@ -141,17 +134,17 @@ def bake(
     quiet: Quiet = False,
 ) -> None:
     """Write a finished result that any machine plays as an example, without the model: see the setting CINEGLASS_RESULTS_DIR."""
-    with _spoken():
+    with spoken():
         from experiments.bake import bake as job
         from experiments.results import load_result
 
-        _must_be_there(clip, transcript)
+        must_be_there(clip, transcript)
         listener = _recogniser(recogniser, no_speech, transcript)
         settings = _settings(low_mem, device)
-        taken = _planned(clip, model, settings, allow_short=allow_short, quiet=quiet)
+        taken = planned(clip, model, settings, allow_short=allow_short, quiet=quiet)
         entering = {"transcript": transcript, "recogniser": listener, "allow_short": allow_short}
-        made = _show(job(taken, out=out, model=model, title=title, caption=caption, settings=settings, **entering), quiet=quiet)
-        _say_result(load_result(made), made)
+        made = show(job(taken, out=out, model=model, title=title, caption=caption, settings=settings, **entering), quiet=quiet)
+        say_result(load_result(made), made)
 
 
 @app.command()
@@ -168,20 +161,19 @@ def features(
     quiet: Quiet = False,
 ) -> None:
     """Compute the streams that a model takes: audio.npy, text.npy, video.npy, features.json."""
-    with _spoken():
+    with spoken():
         from experiments.features import features as job
         from experiments.features import save_features
 
-        _must_be_there(clip, transcript)
+        must_be_there(clip, transcript)
         listener = _recogniser(recogniser, no_speech, transcript)
-        with _folder(out):
+        with writable_folder(out):
             settings = _settings(low_mem, device)
-            taken = _planned(clip, model, settings, allow_short=allow_short, quiet=quiet)
+            taken = planned(clip, model, settings, allow_short=allow_short, quiet=quiet)
             entering = {"transcript": transcript, "recogniser": listener, "allow_short": allow_short}
-            admitted, _, found = _show(job(taken, model=model, settings=settings, **entering), quiet=quiet)
+            admitted, _, found = show(job(taken, model=model, settings=settings, **entering), quiet=quiet)
             save_features(found, admitted, out)
-        for warning in found.warnings:
-            print(f"Note: {warning}", file=sys.stderr)
+        say_notes(found.warnings)
         shapes = ", ".join(f"{name} {array.shape[1]}{'' if found.present[name] else ' (absent)'}" for name, array in found.items())
         print(f"{found.n_trs} TRs: {shapes}; in {out}")
 
@@ -196,27 +188,20 @@ def transcribe(
     quiet: Quiet = False,
 ) -> None:
     """Recognise the words of a film."""
-    with _spoken():
+    with spoken():
         from experiments.intake import enter
         from extractors.formats import to_string
 
-        _must_be_there(clip)
+        must_be_there(clip)
         endings = {item.value for item in Form}
         ending = out.suffix.lstrip(".").lower() if out is not None else ""
         kind = form.value if form is not None else ending if ending in endings else "tsv"
-        _, words, _ = _show(enter(clip, recogniser=recogniser.value if recogniser else None, allow_short=allow_short), quiet=quiet)
+        _, words, _ = show(enter(clip, recogniser=recogniser.value if recogniser else None, allow_short=allow_short), quiet=quiet)
         text = to_string(words, kind)
         if out is None:
             sys.stdout.write(text)
         else:
-            part = out.with_name(f".{out.name}.part")
-            try:
-                part.write_text(text, encoding="utf-8", newline="\n")
-                part.replace(out)
-            except OSError as error:
-                with suppress(OSError):
-                    part.unlink()
-                _fail(f"The file {out} cannot be written: {_reason(error)}. Choose another one with --out.", BAD_INPUT)
+            write_text(text, out)
             print(f"{len(words.words)} words by {words.source} in {out}", file=sys.stderr)
 
 
@@ -227,7 +212,7 @@ def download_whisper(
     quiet: Quiet = False,
 ) -> None:
     """Download the weights of Whisper, which hears better than the offline recogniser; says how large they are and asks first."""
-    with _spoken():
+    with spoken():
         from extractors.recognise_whisper import DOWNLOAD_MB, find_weights
         from extractors.recognise_whisper import download_whisper as job
         from settings import get_settings
@@ -235,8 +220,8 @@ def download_whisper(
         name = size or get_settings().whisper_model
         if find_weights(name) is not None:
             print(f"Whisper {name} is on this machine already.")
-        elif name not in DOWNLOAD_MB or yes or typer.confirm(f"Download about {DOWNLOAD_MB[name]} MB from the Hugging Face hub?", err=True):
-            _show(job(name), quiet=quiet)
+        elif name not in DOWNLOAD_MB or yes or _agreed(f"Download about {DOWNLOAD_MB[name]} MB from the Hugging Face hub?"):
+            show(job(name), quiet=quiet)
             print(f"Whisper {name} is on this machine now; the page and the command line take it by themselves.")
 
 
@@ -250,12 +235,12 @@ def streams(
     quiet: Quiet = False,
 ) -> None:
     """Compute the feature streams of a film and print their shapes and ranges."""
-    with _spoken():
+    with spoken():
         from experiments.intake import streams as job
 
-        _must_be_there(clip, transcript)
+        must_be_there(clip, transcript)
         listener = _recogniser(recogniser, no_speech, transcript)
-        admitted, words, features = _show(job(clip, transcript=transcript, recogniser=listener, allow_short=allow_short), quiet=quiet)
+        admitted, words, features = show(job(clip, transcript=transcript, recogniser=listener, allow_short=allow_short), quiet=quiet)
         print(f"{admitted.n_trs} TRs in {admitted.duration:.2f} s; words: {words.source}, {len(words.words)}")
         print("stream\tpresent\trows\tdim\tmean\tsd\tmin\tmax\tcached\textractor")
         for name, array in features.items():
@@ -271,7 +256,7 @@ def models(
     ask: Annotated[bool, typer.Option("--ask", help="Ask the hub which published variants there are.")] = False,
 ) -> None:
     """List the models with their state and what is still to be downloaded, or print one model's card in full."""
-    with _spoken():
+    with spoken():
         from experiments.card_text import card_lines
         from experiments.models import card_of, list_models
 
@@ -281,7 +266,7 @@ def models(
         found = list_models(ask=ask)
         print("id\tstate\tsize\tnote")
         for state in found:
-            size = "" if state.state != "downloadable" else _size(state.size_bytes)
+            size = "" if state.state != "downloadable" else size_text(state.size_bytes)
             print(f"{state.id}\t{state.state}\t{size}\t{' '.join(f'{state.why} {state.way_out}'.split()) or state.title}")
 
 
@@ -292,7 +277,7 @@ def download_model(
     quiet: Quiet = False,
 ) -> None:
     """Download a published model and the pretrained networks it stands on; says how large they are and asks first."""
-    with _spoken():
+    with spoken():
         from experiments.models import download_model as job
         from experiments.models import missing_of
 
@@ -300,13 +285,13 @@ def download_model(
         # which networks a model stands on may be known only when its own files are here
         while missing := [part for part in missing_of(name) if part.source not in fetched]:
             for part in missing:
-                print(f"{part.source}\t{_size(part.size_bytes)}", file=sys.stderr)
+                print(f"{part.source}\t{size_text(part.size_bytes)}", file=sys.stderr)
             sizes = [part.size_bytes for part in missing]
             if len(sizes) > 1 and None not in sizes:
-                print(f"together\t{_size(sum(sizes))}", file=sys.stderr)
-            if not yes and not typer.confirm("Download from the Hugging Face hub?", err=True):
+                print(f"together\t{size_text(sum(sizes))}", file=sys.stderr)
+            if not yes and not _agreed("Download from the Hugging Face hub?"):
                 return
-            fetched |= set(_show(job(name), quiet=quiet))
+            fetched |= set(show(job(name), quiet=quiet))
         print(f"{name} and all it needs are on this machine.")
 
 
@@ -318,7 +303,7 @@ def plan(
     device: Where = None,
 ) -> None:
     """Print what a run would take: which part where, how much memory, about how long. Nothing is loaded."""
-    with _spoken():
+    with spoken():
         from experiments.models import card_of, model_plan
 
         settings = _settings(low_mem, device)
@@ -328,13 +313,13 @@ def plan(
             print(f"For a film of {minutes:g} min:")
         print("\n".join(made.lines()) if made is not None else card_of(chosen, settings).resources)
         if made is not None and not made.ok:
-            raise typer.Exit(MISSING)
+            raise SystemExit(MISSING)
 
 
 @app.command()
 def examples() -> None:
     """List the finished examples: those that come with the program, and those of the setting CINEGLASS_RESULTS_DIR."""
-    with _spoken():
+    with spoken():
         from experiments.examples import list_examples
 
         for example in list_examples():
@@ -362,7 +347,7 @@ def export(
     quiet: Quiet = False,
 ) -> None:
     """Make a picture, film, brain image or dataset from a result: PNG, SVG, MP4, GIF, NIfTI, GIFTI, CIFTI, BIDS, HTML."""
-    with _spoken():
+    with spoken():
         from experiments.examples import card_beside, example_beside
         from experiments.export import KINDS, Asked, find_kind, parse_rows
         from experiments.export import export as job
@@ -372,15 +357,14 @@ def export(
             for one in KINDS:
                 print(f"{one.id}\t{one.label}: {one.note}")
             return
-        _only_taken(find_kind(kind), {"tr": tr, "rows": rows, "minus": minus}, vmax is not None or bool(threshold) or bool(lag))
-        found, folder = _result(result)
+        only_taken(find_kind(kind), {"tr": tr, "rows": rows, "minus": minus}, vmax is not None or bool(threshold) or bool(lag))
+        found, folder = finished_result(result)
         several = {name: None if text is None else parse_rows(text, found.responses.n_trs) for name, text in (("rows", rows), ("minus", minus))}
         look = Look(vmax=vmax, threshold=threshold, cmap=cmap, lag=lag, views=views, dark=dark)
         asked = Asked(subject=subject, tr=tr, look=look, **several)
         about = {"card": card_beside(folder, found.responses), "example": example_beside(folder)}
-        made = _show(job(found, kind, out, asked=asked, **about), quiet=quiet)
-        for notice in made.notices:
-            print(f"Note: {notice}", file=sys.stderr)
+        made = show(job(found, kind, out, asked=asked, **about), quiet=quiet)
+        say_notes(made.notices)
         for path in (*made.files, made.sidecar):
             print(path)
 
@@ -395,14 +379,13 @@ def accuracy(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the correlation of every parcel to this TSV.")] = None,
 ) -> None:
     """Compare a prediction with measured responses: mean correlation of all parcels, of each network and group."""
-    with _spoken():
+    with spoken():
         from experiments.measured import accuracy_table, beside, read_measured, write_accuracy
 
-        _must_be_there(table)
-        found, _ = _result(result)
+        must_be_there(table)
+        found, _ = finished_result(result)
         measured = beside(found.responses, read_measured(table, tr=tr, dataset=dataset), subject)
-        for notice in measured.notices:
-            print(f"Note: {notice}", file=sys.stderr)
+        say_notes(measured.notices)
         print("where\tparcels\tmean_r")
         for name, parcels, mean in accuracy_table(measured):
             print(f"{name}\t{parcels}\t{mean:.4f}")
@@ -413,7 +396,7 @@ def accuracy(
 @app.command()
 def capabilities() -> None:
     """Print models, recognisers, limits and names as JSON."""
-    with _spoken():
+    with spoken():
         from experiments.capabilities import capabilities as describe
 
         print(json.dumps(describe(), indent=1, ensure_ascii=False))
@@ -426,30 +409,22 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train the embedded model from nothing on generated clips (needs espeak-ng and requirements-dev.txt)."""
-    with _spoken():
+    with spoken():
         from experiments.train import job
 
-        with _folder(out):
-            print(f"The model is in {_show(job(minutes=minutes, out=out), quiet=quiet)}")
+        with writable_folder(out):
+            print(f"The model is in {show(job(minutes=minutes, out=out), quiet=quiet)}")
 
 
 @app.command()
 def recovery(model: Model = None) -> None:
     """Print how well a simulated model returns what was planted, from its card."""
-    with _spoken():
+    with spoken():
+        from experiments.card_text import recovery_lines
         from experiments.models import card_of
         from settings import get_settings
 
-        card = card_of(model or get_settings().model)
-        print(f"{card.title} ({card.id}). Accuracy on measured brains: {card.accuracy}.")
-        for part in card.recovery:
-            print(f"\n{part.label}: {part.valid_trs} valid TRs of {len(part.clips)} clips")
-            print("parcels\tn\tr\tinterval\tceiling\tof ceiling\tridge\tslope")
-            for name, figure in {"all": part.all, **part.networks, **part.groups}.items():
-                interval = f"{figure.interval[0]:.3f} to {figure.interval[1]:.3f}" if figure.interval else ""
-                ridge, slope = (f"{value:.3f}" if value is not None else "" for value in (figure.ridge, figure.slope))
-                numbers = f"{figure.r:.3f}\t{interval}\t{figure.ceiling:.3f}\t{figure.of_ceiling:.3f}\t{ridge}\t{slope}"
-                print(f"{name}\t{figure.parcels}\t{numbers}")
+        print("\n".join(recovery_lines(card_of(model or get_settings().model))))
 
 
 def _settings(low_mem: bool, device: Device | None) -> Any:
@@ -464,179 +439,19 @@ def _settings(low_mem: bool, device: Device | None) -> Any:
     return settings
 
 
-def _planned(clip: Path, model: str | None, settings: Any, *, allow_short: bool, quiet: bool) -> Any:
-    """With a published model, admit the film and print the plan; otherwise the film's path as it came."""
-    from experiments.intake import admitted
-    from experiments.models import model_plan, whole
-
-    chosen = model or settings.model
-    if not whole(chosen, settings).published:
-        return clip
-
-    taken = _show(admitted(clip, settings=settings, allow_short=allow_short), quiet=quiet)
-    made = model_plan(chosen, duration_s=taken.duration, settings=settings)
-    if not made.ok:
-        _fail(f"{made.problem} {made.way_out}", MISSING)
-    print("\n".join(made.lines()), file=sys.stderr)
-    return taken
-
-
-def _result(name: str) -> tuple[Any, Path]:
-    """A finished result and its folder: an example's id, or a folder."""
-    from experiments.examples import find_example, list_examples
-    from experiments.results import load_result
-
-    folder = find_example(name).folder if name in {example.id for example in list_examples()} else Path(name)
-    if not folder.is_dir():
-        known = ", ".join(example.id for example in list_examples())
-        _fail(f"There is no result {name}. Give a folder that predict wrote, or an example: {known}.", BAD_INPUT)
-    return load_result(folder), folder
-
-
-def _only_taken(kind: Any, rows: dict[str, Any], looked: bool) -> None:
-    """A usage error for an option that would change nothing: who gives it expects that it does."""
-    unused = [f"--{name}" for name, given in rows.items() if given is not None and name not in kind.takes]
-    if looked and not kind.drawn:
-        unused.append("--vmax, --threshold or --lag")
-    if unused:
-        why = "holds the values as they are" if not kind.drawn and unused[0].startswith("--vmax") else "does not take it"
-        _fail(f"{unused[0]} changes nothing here: {kind.id} {why}. Leave it out, or see export list.", USAGE)
-
-
-def _say_result(result: Any, out: Path) -> None:
-    responses = result.responses
-    for line in (*responses.warnings, *(result.transcript.notices if responses.present["text"] else ())):
-        print(f"Note: {line}", file=sys.stderr)
-    mark = "SIMULATED. " if responses.simulated else ""
-    rows = f"{responses.n_trs} TRs, {int(responses.valid.sum())} valid"
-    print(f"{mark}{responses.model_title}: {', '.join(responses.subject_labels)}; {rows}; in {out}")
-
-
-def _size(count: int | None) -> str:
-    from extractors.hub_transfer import in_units
-
-    return "size unknown" if count is None else f"about {in_units(count)}"
+def _agreed(question: str) -> bool:
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:
+        raise SystemExit(INTERRUPTED) from None
 
 
 def _recogniser(recogniser: Recogniser | None, no_speech: bool, transcript: Path | None) -> str | None:
     """Which recogniser is meant; exits with a usage error when the options contradict each other."""
     asked = [name for name, given in (("--no-speech", no_speech), ("--transcript", transcript), ("--recogniser", recogniser)) if given]
     if len(asked) > 1:
-        _fail(f"{' and '.join(asked)} cannot be given together. Choose one of them.", USAGE)
+        fail(f"{' and '.join(asked)} cannot be given together. Choose one of them.", USAGE)
     return "none" if no_speech else recogniser.value if recogniser else None
-
-
-def _must_be_there(*files: Path | None) -> None:
-    for file in files:
-        if file is not None and not file.is_file():
-            _fail(f"There is no file {file}. Check its name.", BAD_INPUT)
-
-
-@contextmanager
-def _folder(out: Path) -> Iterator[None]:
-    """Find out before the long work whether the result can be written; a folder that was made for nothing goes again."""
-    new = not out.exists()
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        _fail(f"The folder {out} cannot be made: {_reason(error)}. Choose another one with --out.", BAD_INPUT)
-    try:
-        yield
-    finally:
-        if new:
-            with suppress(OSError):  # it holds the result
-                out.rmdir()
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or "unknown reason").lower()
-
-
-def _show(job: Generator[Any, None, None], *, quiet: bool) -> Any:
-    """Run a job to its end with a bar for each stage; an interrupt closes the job, which ends its child processes."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    from extractors.stages import Stage
-
-    columns = (TextColumn("{task.fields[stage]:6}"), BarColumn(bar_width=24), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
-    result, tasks = None, {}
-    bars = Progress(*columns, console=(console := Console(stderr=True)), disable=quiet)
-    room = max(20, console.width - BESIDE_MESSAGE)
-    try:
-        with _asked_to_stop() as asked, closing(job):
-            try:
-                for item in job:
-                    if asked:
-                        break
-                    if not isinstance(item, Stage):
-                        result = item
-                        continue
-                    if item.name not in tasks:
-                        bars.start()  # with the first stage: a job that fails at once leaves its one line alone
-                        tasks[item.name] = bars.add_task("", stage=item.name)
-                    message = shorten(item.message, room, placeholder=" ...")  # a long one would squeeze the bars away
-                    bars.update(tasks[item.name], completed=item.done, total=item.total, description=message)
-            except CineglassError:
-                if not asked:  # else a child process got the same signal and its job failed from that
-                    raise
-        if asked:
-            raise SystemExit(TERMINATED) if signal.SIGTERM in asked else KeyboardInterrupt
-    finally:
-        if tasks:
-            bars.stop()
-    return result
-
-
-@contextmanager
-def _asked_to_stop() -> Iterator[list[int]]:
-    """Collect the first signal instead of raising wherever it hits: a job that is starting a child process must finish that and then stop."""
-    asked: list[int] = []
-
-    def ask(number: int, frame: Any) -> None:
-        if asked:
-            raise KeyboardInterrupt
-        asked.append(number)
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _spoken() -> Iterator[None]:
-    """Turn errors into one line on stderr and an exit code."""
-    try:
-        yield
-    except (typer.Exit, typer.Abort):
-        raise
-    except (ModelError, SpeechError) as error:
-        _fail(f"{error.message} {error.hint}", MISSING)
-    except SelectionError as error:
-        _fail(f"{error.message} {error.hint}", USAGE)
-    except CineglassError as error:
-        _fail(f"{error.message} {error.hint}", BAD_INPUT)
-    except KeyboardInterrupt:
-        _fail("Interrupted.", INTERRUPTED)
-    except BrokenPipeError:
-        # who read stdout has gone; Python would complain once more when it flushes at the end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(0) from None
-    except SettingsError as error:
-        _fail(str(error), USAGE)
-    except Exception as error:
-        if os.environ.get("CINEGLASS_TRACEBACK"):
-            raise
-        said = " ".join(str(error).split()) or type(error).__name__
-        _fail(f"A fault of the program: {said} Set CINEGLASS_TRACEBACK=1 to see where, and please report it.", FAULT)
-
-
-def _fail(message: str, code: int) -> NoReturn:
-    print(" ".join(message.split()), file=sys.stderr)
-    raise typer.Exit(code) from None
 
 
 def main() -> NoReturn:

@@ -1,4 +1,4 @@
-"""A model card for reading in a terminal."""
+"""A model card, and how well its model returns what was planted, for reading in a terminal."""
 
 from __future__ import annotations
 
@@ -57,6 +57,20 @@ def card_lines(card: Card) -> list[str]:
     lines += _listed("Downloads, about", (f"{name}: {count / 1e9:.1f} GB" for name, count in card.downloads.items()))
     lines += _listed("Cite", card.citation)
     return lines + _listed("References", (f"{label}: {address}" for entry in card.references for label, address in entry.items()))
+
+
+def recovery_lines(card: Card) -> list[str]:
+    """How well a simulated model returns what was planted, a table for each measured part."""
+    lines = [f"{card.title} ({card.id}). Accuracy on measured brains: {card.accuracy}."]
+    for part in card.recovery:
+        lines += ["", f"{part.label}: {part.valid_trs} valid TRs of {len(part.clips)} clips"]
+        lines.append("parcels\tn\tr\tinterval\tceiling\tof ceiling\tridge\tslope")
+        for name, figure in {"all": part.all, **part.networks, **part.groups}.items():
+            interval = f"{figure.interval[0]:.3f} to {figure.interval[1]:.3f}" if figure.interval else ""
+            ridge, slope = (f"{value:.3f}" if value is not None else "" for value in (figure.ridge, figure.slope))
+            numbers = f"{figure.r:.3f}\t{interval}\t{figure.ceiling:.3f}\t{figure.of_ceiling:.3f}\t{ridge}\t{slope}"
+            lines.append(f"{name}\t{figure.parcels}\t{numbers}")
+    return lines
 
 
 def _parameter(parameter: Property) -> str:
