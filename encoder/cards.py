@@ -36,6 +36,7 @@ Needed, ours::
 Optional, ours::
 
     weights_sha256: ...                   # of model.safetensors; absent when the card stands for several models
+    trained_without: never                # or [[video], [audio, text]]: streams that training left out together; absent: unknown
     downloads: {hub id: bytes}            # everything a run fetches from the hub, about
     training: {command, seconds, minutes_per_subject, seed, notes}
     rules: [{parcels, follows, source, caveat}]     # the generative model of simulated subjects
@@ -271,6 +272,7 @@ class Card(_Strict):
     accuracy: str
     usual_sd: float = Field(gt=0)
     weights_sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$")
+    trained_without: Literal["never"] | tuple[tuple[Literal["audio", "text", "video"], ...], ...] | None = None
     downloads: dict[str, int] = {}
     training: Training | None = None
     rules: tuple[PlantedRule, ...] = ()

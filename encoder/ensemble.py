@@ -337,6 +337,7 @@ def _card(cards: list[Card], called: Sequence[str]) -> Card:
                 "The band shows how far the checkpoints differ. It is no confidence interval: all of them can be wrong together.",
                 *_unique(line for card in cards for line in card.limits),
             ),
+            "trained_without": first.trained_without if all(card.trained_without == first.trained_without for card in cards) else None,
             "calibrated": calibrated.pop() if len(calibrated) == 1 else "unknown",
             "accuracy": "never tested on measured brains"
             if simulated

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from encoder.ensemble import Ensemble, summary
+from encoder.lesions import Lesion, lesioned, warnings_of
 from encoder.responses import SUBJECTS, Responses, check_subjects
 from encoder.waiting_model import WaitingModel
 from extractors.cache import FeatureCache, content_key, feature_cache
@@ -53,6 +54,7 @@ def run(
     ready: Features | None = None,
     extractors: ExtractorSet = CLASSICAL,
     facts: Mapping[str, Any] | None = None,
+    lesions: Sequence[Lesion] = (),
 ) -> Generator[Any, None, None]:
     """Compute the streams of a clip and predict responses.
 
@@ -75,6 +77,8 @@ def run(
         Those whose streams the model takes (:func:`encoder.backbones.extractors_of`).
     facts : mapping, optional
         Further JSON-able provenance for ``Responses.extra``.
+    lesions : sequence of Lesion
+        Streams that the model loses; they are computed, or found in the cache, as for the whole film.
 
     Yields
     ------
@@ -84,12 +88,15 @@ def run(
     Raises
     ------
     CineglassError
-        FeatureError, ModelError or SelectionError, as named there.
+        FeatureError, ModelError, SelectionError or LesionError, as named there.
     """
     subjects = check_subjects(subjects)
     if cache is None and settings is not None:
         cache = feature_cache(settings)
     features = yield from passing_on(extract(clip, transcript, extractors=extractors, cache=cache, settings=settings, ready=ready))
+    present = features.present
+    if lesions:
+        features = lesioned(features, lesions)
     at = stage_clock("model", 1)
     key = content_key(stream="responses", model=model.fingerprint, features=features.content_keys, n_trs=clip.n_trs) if model.fingerprint else ""
     found = cache.get(key) if cache is not None and key else None
@@ -102,7 +109,8 @@ def run(
                 cache.put(key, found, {"model": model.card.id, "n_trs": clip.n_trs, "streams": features.content_keys})
             except CacheError as error:
                 features = replace(features, warnings=tuple(dict.fromkeys((*features.warnings, str(error)))))
-    responses = label(clip, transcript, features, found.pop("values"), model=model, facts=facts, **found).select(subjects)
+    of_clip = replace(features, present=present)
+    responses = label(clip, transcript, of_clip, found.pop("values"), model=model, facts=facts, lesions=lesions, **found).select(subjects)
     yield at(1, "Responses are ready")
     yield responses
 
@@ -123,9 +131,13 @@ def label(
     model: EncodingModel | Ensemble | WaitingModel,
     subjects: tuple[int, ...] = SUBJECTS,
     facts: Mapping[str, Any] | None = None,
+    lesions: Sequence[Lesion] = (),
     **between: np.ndarray,
 ) -> Responses:
-    """Predicted values float32 [subjects, TRs, 1000] with everything that says what they are; ``between`` is an ensemble's spread."""
+    """Predicted values float32 [subjects, TRs, 1000] with everything that says what they are.
+
+    ``features.present`` are the streams of the clip, whatever the model lost of them by ``lesions``; ``between`` is an ensemble's spread.
+    """
     card = model.card
     valid = valid_rows(features.n_trs, features.window_s)
     for rows in features.unseen_rows.values():
@@ -147,7 +159,11 @@ def label(
         present=dict(features.present),
         transcript_source=transcript.source,
         edits=("transcript edited by hand",) if transcript.edited else (),
-        warnings=warnings_for(features, transcript, int(valid.sum()), taught=model.files is None or not model.files.published),
+        lesions=tuple(lesion.text for lesion in lesions),
+        warnings=(
+            *warnings_of(lesions, card, features.present),
+            *warnings_for(features, transcript, int(valid.sum()), taught=model.files is None or not model.files.published),
+        ),
         extra={
             "calibrated": card.calibrated,
             "accuracy": card.accuracy,

@@ -92,6 +92,7 @@ def make_card(
         accuracy="never tested on measured brains",
         usual_sd=round(usual_sd, 3),
         weights_sha256=digest,
+        trained_without=(("video",), ("audio", "text"), ("text",)),
         training=Training(
             command=command,
             seconds=round(seconds, 1),

@@ -11,6 +11,7 @@ from typing import Any
 from encoder.backbones import prepared
 from encoder.encoding_model import EncodingModel
 from encoder.ensemble import Ensemble, read
+from encoder.lesions import Lesion, parse_lesions
 from encoder.pipeline import run
 from encoder.plan import make_plan
 from encoder.responses import SUBJECTS, Responses, check_subjects
@@ -60,6 +61,7 @@ def predict(
     settings: Settings | None = None,
     name: str | None = None,
     allow_short: bool = False,
+    lesions: str | Sequence[Lesion] = "",
 ) -> Generator[Any, None, None]:
     """Predict responses to a film.
 
@@ -80,6 +82,8 @@ def predict(
         The visitor's name for the file.
     allow_short : bool
         Take clips under the smallest number of TRs too.
+    lesions : str or sequence of Lesion
+        Streams that the model loses, in the language of :mod:`encoder.lesions`: "text mean".
 
     Yields
     ------
@@ -95,12 +99,13 @@ def predict(
     """
     settings = settings or get_settings()
     subjects = check_subjects(subjects)
+    lost = parse_lesions(lesions) if isinstance(lesions, str) else tuple(lesions)
     seconds: dict[str, float] = {}
     chosen = settings.model if model is None else model
     waiting = None if isinstance(chosen, EncodingModel | Ensemble) else WaitingModel(read(chosen, settings=settings), device=settings.device)
     entering = {"transcript": transcript, "recogniser": recogniser, "allow_short": allow_short, "name": name}
     ahead = waiting is not None and not waiting.files.published
-    job = _run(film, entering, subjects, waiting or chosen, settings)
+    job = _run(film, entering, subjects, waiting or chosen, settings, lost)
     result = None
     try:
         for item in job:
@@ -119,20 +124,30 @@ def predict(
 
 
 def _run(
-    film: Film, entering: dict[str, Any], subjects: tuple[int, ...], model: EncodingModel | Ensemble | WaitingModel, settings: Settings
+    film: Film,
+    entering: dict[str, Any],
+    subjects: tuple[int, ...],
+    model: EncodingModel | Ensemble | WaitingModel,
+    settings: Settings,
+    lesions: Sequence[Lesion],
 ) -> Generator[Any, None, None]:
     """The whole way; the last item is the tuple (Clip, Transcript, Responses)."""
     cache = feature_cache(settings)
     if model.files is not None and model.files.published:
-        yield from _run_planned(film, entering, subjects, model, settings)
+        yield from _run_planned(film, entering, subjects, model, settings, lesions)
         return
     clip, words, ready = yield from passing_on(enter(film, settings=settings, cache=cache, **entering))
-    responses = yield from passing_on(run(clip, words, model=model, subjects=subjects, cache=cache, settings=settings, ready=ready))
+    responses = yield from passing_on(run(clip, words, model=model, subjects=subjects, cache=cache, settings=settings, ready=ready, lesions=lesions))
     yield clip, words, responses
 
 
 def _run_planned(
-    film: Film, entering: dict[str, Any], subjects: tuple[int, ...], model: EncodingModel | Ensemble | WaitingModel, settings: Settings
+    film: Film,
+    entering: dict[str, Any],
+    subjects: tuple[int, ...],
+    model: EncodingModel | Ensemble | WaitingModel,
+    settings: Settings,
+    lesions: Sequence[Lesion],
 ) -> Generator[Any, None, None]:
     """A published model: what runs where is planned before anything is loaded; out of memory means the next plan."""
     clip = yield from passing_on(admitted(film, settings=settings, name=entering["name"], allow_short=entering["allow_short"]))
@@ -145,9 +160,10 @@ def _run_planned(
         extractors = yield from prepared(model.files, plan, clip, words, settings)
         here = WaitingModel(model.files, device=plan.placement("predictor").device) if isinstance(model, WaitingModel) else model
         facts = {"plan": plan.facts(), "fallen_back": fallen_back}
+        given = {"extractors": extractors, "facts": facts, "lesions": lesions}
         try:
             responses = yield from passing_on(
-                run(clip, words, model=here, subjects=subjects, cache=feature_cache(settings), settings=settings, extractors=extractors, facts=facts)
+                run(clip, words, model=here, subjects=subjects, cache=feature_cache(settings), settings=settings, **given)
             )
         except FeatureError as error:
             following = plan.next() if error.code == "out_of_memory" else None
