@@ -49,6 +49,7 @@ def pack(
     layers: Sequence[dict[str, Any]] = (),
     other: dict[str, Any] | None = None,
     comparison: dict[str, Any] | None = None,
+    trust: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Pack a result for the player.
 
@@ -84,6 +85,8 @@ def pack(
         Condition B: a value of its own, from this function. The player swaps the two in place, with one colour range for both.
     comparison : dict, optional
         What B changes and what came of it, from :func:`pack_comparison`; goes with ``other``.
+    trust : dict, optional
+        How alike the subjects are and how usual the clip is, from :func:`viz.trust.pack_trust`.
 
     Returns
     -------
@@ -132,6 +135,7 @@ def pack(
         "layers": list(layers),
         "other": {**other, "range": wide} if other else None,
         "comparison": comparison,
+        "trust": trust,
         "range": wide,
         "range_floor": float(range_floor),
         "unit": "z",
