@@ -57,7 +57,7 @@ def predict(
     transcript: Words = None,
     recogniser: str | None = None,
     subjects: Sequence[int] = SUBJECTS,
-    model: str | os.PathLike | Sequence[str | os.PathLike] | EncodingModel | Ensemble | None = None,
+    model: str | os.PathLike | Sequence[str | os.PathLike] | EncodingModel | Ensemble | WaitingModel | None = None,
     settings: Settings | None = None,
     name: str | None = None,
     allow_short: bool = False,
@@ -75,8 +75,9 @@ def predict(
         By default the setting; "none" runs without words.
     subjects : sequence of int
         Out of 1, 2, 3, 5.
-    model : str, path, sequence of these, EncodingModel or Ensemble, optional
-        Id, folder, hub name, several of them as one ensemble ("a+b" or a sequence), or a loaded model; by default the setting.
+    model : str, path, sequence of these, EncodingModel, Ensemble or WaitingModel, optional
+        Id, folder, hub name, several of them as one ensemble ("a+b" or a sequence), a loaded model, or one that waits to be needed and is lent to
+        several runs; by default the setting.
     settings : Settings, optional
     name : str, optional
         The visitor's name for the file.
@@ -102,7 +103,9 @@ def predict(
     lost = parse_lesions(lesions) if isinstance(lesions, str) else tuple(lesions)
     seconds: dict[str, float] = {}
     chosen = settings.model if model is None else model
-    waiting = None if isinstance(chosen, EncodingModel | Ensemble) else WaitingModel(read(chosen, settings=settings), device=settings.device)
+    waiting, lent = None, isinstance(chosen, WaitingModel)
+    if not isinstance(chosen, EncodingModel | Ensemble):
+        waiting = chosen if lent else WaitingModel(read(chosen, settings=settings), device=settings.device)
     entering = {"transcript": transcript, "recogniser": recogniser, "allow_short": allow_short, "name": name}
     ahead = waiting is not None and not waiting.files.published
     job = _run(film, entering, subjects, waiting or chosen, settings, lost)
@@ -118,7 +121,7 @@ def predict(
             yield item
     finally:
         job.close()
-        if waiting is not None:
+        if waiting is not None and not lent:
             waiting.close()
     yield Result(*result, secrets.token_hex(16), seconds)
 
