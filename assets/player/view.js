@@ -78,9 +78,10 @@ function segments(label, options, onChoose) {
   return group;
 }
 
-/** Tabs with their panels. */
+/** Tabs with their panels; one that has nothing to show for a result is not offered. */
 function tabs(list, onShow) {
   const bar = h("div", { class: "cg-tabs", role: "tablist" });
+  const offered = () => list.filter(({ button }) => !button.hidden);
   const show = (chosen) => {
     for (const tab of list) {
       tab.button.setAttribute("aria-selected", String(tab === chosen));
@@ -89,9 +90,9 @@ function tabs(list, onShow) {
     }
     onShow(chosen.id);
   };
-  list.forEach((tab, number) => {
+  for (const tab of list) {
     const name = `cg-${tab.id}-${Math.random().toString(36).slice(2, 8)}`;
-    tab.button = h("button", { type: "button", role: "tab", id: `${name}-tab`, "aria-controls": name, text: tab.label });
+    tab.button = h("button", { type: "button", role: "tab", id: `${name}-tab`, "aria-controls": name, text: tab.label, hidden: Boolean(tab.hidden) });
     tab.panel.id = name;
     tab.panel.setAttribute("role", "tabpanel");
     tab.panel.setAttribute("aria-labelledby", `${name}-tab`);
@@ -100,13 +101,32 @@ function tabs(list, onShow) {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
       if (!step) return;
       event.preventDefault();
-      const next = list[(number + step + list.length) % list.length];
+      const here = offered();
+      const next = here[(here.indexOf(tab) + step + here.length) % here.length];
       show(next);
       next.button.focus();
     });
     bar.append(tab.button);
-  });
-  return { bar, open: () => show(list[0]) };
+  }
+  return {
+    bar,
+    open: () => show(offered()[0]),
+    /** Ids of the tabs that are offered. */
+    get ids() {
+      return offered().map(({ id }) => id);
+    },
+    /** Show a tab by its id, if it is offered. */
+    choose: (id) => {
+      const tab = offered().find((one) => one.id === id);
+      if (tab) show(tab);
+    },
+    /** Offer a tab, or take it away; the first one takes its place if it was open. */
+    offer: (id, on) => {
+      const tab = list.find((one) => one.id === id);
+      tab.button.hidden = !on;
+      if (!on && !tab.panel.hidden) show(offered()[0]);
+    },
+  };
 }
 
 /** Where rings are drawn over a brain. */
