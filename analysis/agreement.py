@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from analysis.accuracy import centred
+from analysis.rows import rows_that_count
 from extractors.errors import StatisticsError
 
 WINDOW_TRS = 20
@@ -89,9 +90,4 @@ def _checked(values: np.ndarray, valid: np.ndarray | None) -> tuple[np.ndarray, 
     if values.ndim < 2 or len(values) < 2:
         got = len(values) if values.ndim else 0
         raise StatisticsError("too_few_subjects", f"Agreement needs two or more subjects, but got {got} instead.", "Choose two or more subjects.")
-    mask = np.ones(values.shape[1], bool) if valid is None else np.asarray(valid, bool)
-    if mask.shape != (values.shape[1],) or not mask.any():
-        raise StatisticsError(
-            "valid", f"valid must hold one entry for each of the {values.shape[1]} rows, one or more of them true, but got {mask.shape}.", "Use a longer clip."
-        )
-    return values, mask
+    return values, rows_that_count(valid, values.shape[1])

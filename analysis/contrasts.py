@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from analysis.accuracy import centred, pearson
+from analysis.rows import rows_that_count, time_axis
 from extractors.errors import StatisticsError
 
 STATISTICS = ("r", "change", "difference")
@@ -44,7 +45,7 @@ def change(a: np.ndarray, b: np.ndarray, valid: np.ndarray | None = None) -> dic
     StatisticsError
         When shapes disagree.
     """
-    a, b, axis = _rows_that_count(a, b, valid)
+    a, b, axis = _counted(a, b, valid)
     sd_a, sd_b, sd_between = (np.sqrt((centred(one, axis) ** 2).mean(axis)) for one in (a, b, a - b))
     with np.errstate(invalid="ignore", divide="ignore"):
         share = np.where(sd_a > 0, sd_between / sd_a, np.nan)
@@ -88,9 +89,11 @@ def interval(
     """
     if statistic not in STATISTICS:
         raise StatisticsError(
-            "unknown_statistic", f"Allowed values of statistic are {', '.join(STATISTICS)}, but got {str(statistic)[:40]!r} instead.", "Choose one of them."
+            "unknown_statistic",
+            f"Allowed values of statistic are {', '.join(STATISTICS)}, but got {str(statistic)[:40]!r} instead.",
+            "Choose one of them.",
         )
-    a, b, axis = _rows_that_count(a, b, valid)
+    a, b, axis = _counted(a, b, valid)
     size = change(a, b)[statistic]
     rows = a.shape[axis]
     if rows < LEAST_ROWS:
@@ -191,34 +194,25 @@ def spectra(
     from scipy.signal import welch
 
     first, second = (_longest_run(np.asarray(one, np.float64), rows) for one, rows in ((a, valid_a), (b, valid_b)))
-    shortest = min(one.shape[_time_axis(one)] for one in (first, second))
+    shortest = min(one.shape[time_axis(one)] for one in (first, second))
     if shortest < 8:
-        raise StatisticsError("too_short", f"A spectrum needs 8 or more valid rows one after another, but got {shortest} instead.", "Use a longer clip.")
+        raise StatisticsError(
+            "too_short", f"A spectrum needs 8 or more valid rows one after another, but got {shortest} instead.", "Use a longer clip."
+        )
     options = {"fs": 1 / tr, "nperseg": min(segment, shortest), "detrend": "constant"}
-    frequencies, power_a = welch(first, axis=_time_axis(first), **options)
-    return frequencies, power_a, welch(second, axis=_time_axis(second), **options)[1]
+    frequencies, power_a = welch(first, axis=time_axis(first), **options)
+    return frequencies, power_a, welch(second, axis=time_axis(second), **options)[1]
 
 
-def _time_axis(values: np.ndarray) -> int:
-    return 0 if values.ndim == 1 else values.ndim - 2
-
-
-def _rows_that_count(a: np.ndarray, b: np.ndarray, valid: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, int]:
+def _counted(a: np.ndarray, b: np.ndarray, valid: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, int]:
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if a.shape != b.shape or not a.ndim:
-        raise StatisticsError("shape", f"A and B must have the same shape, but got {a.shape} and {b.shape} instead.", "Compare conditions of equal rows.")
-    axis = _time_axis(a)
-    rows = _mask(valid, a.shape[axis])
-    return np.compress(rows, a, axis), np.compress(rows, b, axis), axis
-
-
-def _mask(valid: np.ndarray | None, rows: int) -> np.ndarray:
-    mask = np.ones(rows, bool) if valid is None else np.asarray(valid, bool)
-    if mask.shape != (rows,) or not mask.any():
         raise StatisticsError(
-            "valid", f"valid must hold one entry for each of the {rows} rows, one or more of them true, but got {mask.shape}.", "Use a longer clip."
+            "shape", f"A and B must have the same shape, but got {a.shape} and {b.shape} instead.", "Compare conditions of equal rows."
         )
-    return mask
+    axis = time_axis(a)
+    rows = rows_that_count(valid, a.shape[axis])
+    return np.compress(rows, a, axis), np.compress(rows, b, axis), axis
 
 
 def _of_moments(moments: np.ndarray, statistic: str) -> np.ndarray:
@@ -234,8 +228,8 @@ def _of_moments(moments: np.ndarray, statistic: str) -> np.ndarray:
 
 
 def _longest_run(values: np.ndarray, valid: np.ndarray | None) -> np.ndarray:
-    axis = _time_axis(values)
-    mask = _mask(valid, values.shape[axis])
+    axis = time_axis(values)
+    mask = rows_that_count(valid, values.shape[axis])
     edges = np.flatnonzero(np.diff(np.concatenate([[0], mask, [0]])))
     begins, ends = edges[::2], edges[1::2]
     longest = np.argmax(ends - begins)
