@@ -65,5 +65,9 @@ class StatisticsError(CineglassError, ValueError):
     """Numbers that do not carry the statistic asked for."""
 
 
+class CapsuleError(CineglassError, ValueError):
+    """An experiment capsule that cannot be read, trusted or run again."""
+
+
 class BusyError(CineglassError, RuntimeError):
     """Too many visitors at once."""
