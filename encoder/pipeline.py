@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from encoder.domain import reading_of
 from encoder.ensemble import Ensemble, summary
 from encoder.lesions import Lesion, lesioned, warnings_of
 from encoder.responses import SUBJECTS, Responses, check_subjects
@@ -95,6 +96,8 @@ def run(
         cache = feature_cache(settings)
     features = yield from passing_on(extract(clip, transcript, extractors=extractors, cache=cache, settings=settings, ready=ready))
     present = features.present
+    domain = reading_of(model, features)
+    facts = {**({"domain": domain} if domain is not None else {}), **(facts or {})}
     if lesions:
         features = lesioned(features, lesions)
     at = stage_clock("model", 1)
