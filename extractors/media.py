@@ -156,6 +156,17 @@ def delete_clip(sha256: str, *, settings: Settings | None = None) -> bool:
     return True
 
 
+def kept_samples(clip: Clip, *, settings: Settings | None = None) -> Path | None:
+    """The 16 kHz samples of a clip, also of one that was loaded from disk: they lie where it was admitted, until it expires. None when gone."""
+    if not clip.has_audio:
+        return None
+    settings = settings or get_settings()
+    for path in (clip.samples_path, _kept(clip.sha256, settings) / "samples.npy" if _SHA256.fullmatch(clip.sha256) else None):
+        if path is not None and path.is_file():
+            return path
+    return None
+
+
 def display_name(name: str) -> str:
     """A visitor's file name for display: its last part without control characters, at most 120 characters; still hostile text, to be escaped."""
     last = re.split(r"[/\\]", name)[-1]
