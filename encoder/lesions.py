@@ -12,10 +12,10 @@ same order and stay together.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +23,8 @@ import numpy as np
 from extractors.cache import content_key
 from extractors.errors import CineglassError
 from extractors.features import STREAMS, Features
+from extractors.statements import Kind, Param, read_statements
+from extractors.tr_table import clean
 
 if TYPE_CHECKING:
     from encoder.cards import Card
@@ -40,44 +42,24 @@ class LesionError(CineglassError, ValueError):
     """A lesion that cannot be read or done."""
 
 
-@dataclass(frozen=True)
-class LesionParam:
-    """One whole number that a lesion takes."""
-
-    name: str
-    label: str
-    default: int
-    low: int
-    high: int
-    unit: str = ""
-
-
-@dataclass(frozen=True)
-class LesionKind:
-    """One way to take a stream away, for lists of choices."""
-
-    name: str
-    label: str
-    help: str
-    params: tuple[LesionParam, ...] = ()
-
-
-LESIONS = {
-    kind.name: kind
-    for kind in (
-        LesionKind("mean", "Held at its mean", "Every row becomes the stream's mean over this clip: nothing changes any more, the level stays."),
-        LesionKind("zero", "Missing", "The model is told that the stream is missing and gets zeros, as it would for a clip without it."),
-        LesionKind(
-            "scramble",
-            "Scrambled in time",
-            "The stream's own rows in random order: the same values, at the wrong times.",
-            (
-                LesionParam("seed", "Seed", 0, 0, MAX_SEED),
-                LesionParam("block_trs", "Length of the pieces", 1, 1, MAX_BLOCK_TRS, "TRs"),
+LESIONS: Mapping[str, Kind] = MappingProxyType(
+    {
+        kind.name: kind
+        for kind in (
+            Kind("mean", "Held at its mean", "Every row becomes the stream's mean over this clip: nothing changes any more, the level stays."),
+            Kind("zero", "Missing", "The model is told that the stream is missing and gets zeros, as it would for a clip without it."),
+            Kind(
+                "scramble",
+                "Scrambled in time",
+                "The stream's own rows in random order: the same values, at the wrong times.",
+                (
+                    Param("seed", "number", 0, 0, MAX_SEED, whole=True),
+                    Param("block_trs", "number", 1, 1, MAX_BLOCK_TRS, unit="TRs", whole=True),
+                ),
             ),
-        ),
-    )
-}
+        )
+    }
+)
 """The kinds of lesion by their names."""
 
 
@@ -124,7 +106,7 @@ def parse_lesions(text: str) -> tuple[Lesion, ...]:
     Parameters
     ----------
     text : str
-        Statements with ";" between them; "" is none. Names may be written in capitals.
+        Statements with ";" or a new line between them; "" is none. ``#`` begins a comment; names may be written in capitals.
 
     Returns
     -------
@@ -134,13 +116,15 @@ def parse_lesions(text: str) -> tuple[Lesion, ...]:
     Raises
     ------
     LesionError
-        ``too_long``, ``bad_text``, ``unknown_stream``, ``unknown_lesion``, ``unknown_value``, ``out_of_range`` or ``stream_twice``.
+        ``too_long``, ``bad_text``, ``unknown_stream``, ``unknown_lesion``, ``stream_twice``, and for values what
+        :func:`extractors.statements.read_statements` raises.
     """
     if len(text) > MAX_CHARS:
         raise LesionError(
             "too_long", f"The lesions have {len(text)} characters; at most {MAX_CHARS} are allowed.", "Write at most one lesion for each stream."
         )
-    found = [_lesion(statement) for statement in text.split(";") if statement.strip()]
+    lines = (line.partition("#")[0] for line in text.splitlines())
+    found = [_lesion(" ".join(statement.split())) for line in lines for statement in line.split(";") if statement.strip()]
     return _in_order(found)
 
 
@@ -266,6 +250,16 @@ def warnings_of(lesions: Sequence[Lesion], model: Card | Any, present: dict[str,
     )
 
 
+def not_taught(model: Card | Any, present: dict[str, bool]) -> tuple[str, ...]:
+    """A warning for a clip that lacks streams which training never left out together; none where the card knows of no missing stream at all."""
+    card = getattr(model, "card", model)
+    missing = [stream for stream in STREAMS if not present[stream]]
+    if not missing or card.trained_without in (None, "never"):
+        return ()
+    known, sentence = known_in_training(card, missing[0], "zero", missing=missing)
+    return () if known else (sentence,)
+
+
 def _parts(streams: Iterable[str]) -> str:
     return " and ".join(PARTS[stream] for stream in STREAMS if stream in set(streams))
 
@@ -280,45 +274,21 @@ def _in_order(lesions: list[Lesion]) -> tuple[Lesion, ...]:
 
 
 def _lesion(statement: str) -> Lesion:
-    words = statement.lower().split()
-    stream = _known(words[0], STREAMS, "unknown_stream", "stream")
-    if len(words) < 2:
+    stream, _, rest = statement.strip().partition(" ")
+    stream = _known(stream, STREAMS, "unknown_stream", "stream")
+    kind, _, values = rest.strip().partition(" ")
+    if not kind:
         raise LesionError(
-            "bad_text", f"What shall happen to the {stream} stream? Allowed values are {', '.join(LESIONS)}.", f"For example: {stream} mean."
+            "bad_text", f"What shall happen to the {stream} stream? Allowed values are {', '.join(LESIONS)}.", f"For example: {stream} mean"
         )
-    kind = _known(words[1], tuple(LESIONS), "unknown_lesion", "lesion")
-    values: dict[str, int] = {}
-    params = {param.name: param for param in LESIONS[kind].params}
-    for word in words[2:]:
-        name, equals, value = word.partition("=")
-        if not params:
-            raise LesionError("unknown_value", f"The lesion {kind} takes no values, but got {_shown(word)} instead.", f"Write only: {stream} {kind}.")
-        name = _known(name, tuple(params), "unknown_value", f"value of {kind}")
-        if name in values:
-            raise LesionError("unknown_value", f"The value {name} of {kind} is given twice.", "Give it once.")
-        if not equals or not re.fullmatch(r"[+-]?[0-9]{1,12}", value):
-            raise LesionError(
-                "bad_text", f"{name} must be a whole number, but got {_shown(value)} instead.", f"For example: {name}={max(1, params[name].default)}."
-            )
-        values[name] = int(value)
-        if not params[name].low <= values[name] <= params[name].high:
-            raise LesionError(
-                "out_of_range",
-                f"Allowed values of {name} are {params[name].low} to {params[name].high}, but got {values[name]} instead.",
-                "Choose a number in that range.",
-            )
-    return Lesion(stream, kind, **values)
+    kind = _known(kind, tuple(LESIONS), "unknown_lesion", "lesion")
+    ((_, read),) = read_statements(f"{kind} {values}", LESIONS, LesionError)
+    return Lesion(stream, kind, **{name: int(value) for name, value in read})
 
 
 def _known(name: str, allowed: Sequence[str], code: str, what: str) -> str:
-    if name in allowed:
-        return name
-    close = get_close_matches(name, allowed, n=1)
+    if name.lower() in allowed:
+        return name.lower()
+    close = get_close_matches(name.lower(), allowed, n=1)
     hint = f"Did you mean {close[0]}?" if close else f"Choose among {', '.join(allowed)}."
-    raise LesionError(code, f"There is no {what} {_shown(name)}. Allowed values are {', '.join(allowed)}.", hint)
-
-
-def _shown(text: str) -> str:
-    """A visitor's text inside a message: short, and without what cannot be printed."""
-    kept = "".join(character for character in text if character.isprintable())
-    return repr(kept if len(kept) <= 40 else f"{kept[:39]}…")
+    raise LesionError(code, f'There is no {what} "{clean(name)[:40]}". Allowed values are {", ".join(allowed)}.', hint)

@@ -10,7 +10,7 @@ import numpy as np
 
 from encoder.domain import reading_of
 from encoder.ensemble import Ensemble, summary
-from encoder.lesions import Lesion, lesioned, warnings_of
+from encoder.lesions import Lesion, lesioned, not_taught, warnings_of
 from encoder.responses import SUBJECTS, Responses, check_subjects
 from encoder.waiting_model import WaitingModel
 from extractors.cache import FeatureCache, content_key, feature_cache
@@ -165,6 +165,7 @@ def label(
         lesions=tuple(lesion.text for lesion in lesions),
         warnings=(
             *warnings_of(lesions, card, features.present),
+            *not_taught(card, features.present),
             *warnings_for(features, transcript, int(valid.sum()), taught=model.files is None or not model.files.published),
         ),
         extra={
