@@ -48,6 +48,8 @@ Optional, ours::
         all: {r, interval: [low, high], ceiling, ridge, slope, parcels}
         networks: {Vis: {r, interval, ceiling, ridge, slope, parcels}, ...}
         groups: {Auditory: {...}, ...}    # optional
+    intersubject:                         # measured correlation between people who watched the same film, where somebody published it
+      {source: citation and what exactly it is, curves: {Vis: r, Auditory: r, ...}}
 
 ``r`` is the mean correlation of planted and predicted responses over ``parcels`` parcels, ``ceiling`` the most that any model could reach,
 ``ridge`` what delayed ridge reaches on the same split, ``slope`` the regression of truth on prediction.
@@ -218,6 +220,23 @@ class Recovery(_Strict):
         return networks
 
 
+class Intersubject(_Strict):
+    """Measured inter-subject correlation of network or group means."""
+
+    source: str
+    curves: dict[str, float] = Field(min_length=1)
+
+    @field_validator("curves")
+    @classmethod
+    def _known_curves(cls, curves: dict[str, float]) -> dict[str, float]:
+        from encoder.curves import curve_ids
+
+        for name, r in curves.items():
+            if name not in curve_ids() or not -1 <= r <= 1:
+                raise ValueError(f"curves are networks or groups of the atlas with a correlation each, but got {name!r}: {r} instead")
+        return curves
+
+
 class Training(_Strict):
     """How the weights came to be."""
 
@@ -277,6 +296,7 @@ class Card(_Strict):
     training: Training | None = None
     rules: tuple[PlantedRule, ...] = ()
     recovery: tuple[Recovery, ...] = ()
+    intersubject: Intersubject | None = None
 
     @property
     def id(self) -> str:

@@ -44,6 +44,8 @@ class References:
         Agreement of the four planted subjects without their noise: mean pairwise correlation within a clip, mean over the clips.
     planted_curves : float32 [curves]
         The same of the curves (:func:`encoder.curves.curve_ids`).
+    noisy_curves : float32 [curves]
+        The same with their noise, as a scanner would record them.
     predicted, predicted_curves : float32
         The same of the model's predictions for these clips.
     weights_sha256 : str
@@ -56,6 +58,7 @@ class References:
     ceiling: np.ndarray
     planted: np.ndarray
     planted_curves: np.ndarray
+    noisy_curves: np.ndarray
     predicted: np.ndarray
     predicted_curves: np.ndarray
     weights_sha256: str
@@ -139,15 +142,19 @@ def job(
     yield clock(0, "Comparing planted and predicted responses parcel by parcel.")
     subjects = PlantedSubjects(scales=Scales.load(model / SCALES_FILE))
     found = outcome(test, subjects, loaded.predict)
-    parts = {}
-    for name, values in (("planted", found.signal), ("predicted", found.prediction)):
-        clips = [part.transpose(1, 0, 2) for part in np.split(values, np.cumsum(found.lengths)[:-1])]
-        parts[name] = np.nanmean([pairwise_agreement(clip) for clip in clips], axis=0)
-        parts[f"{name}_curves"] = np.nanmean([pairwise_agreement(curve_means(clip)) for clip in clips], axis=0)
+
+    def agreement(values: np.ndarray) -> np.ndarray:
+        clips = np.split(values, np.cumsum(found.lengths)[:-1])
+        return np.nanmean([pairwise_agreement(clip.transpose(1, 0, 2)) for clip in clips], axis=0)
+
     References(
         recovery=pearson(found.response, found.prediction),
         ceiling=found.ceilings,
-        **parts,
+        planted=agreement(found.signal),
+        planted_curves=agreement(curve_means(found.signal)),
+        noisy_curves=agreement(curve_means(found.response)),
+        predicted=agreement(found.prediction),
+        predicted_curves=agreement(curve_means(found.prediction)),
         weights_sha256=loaded.weights_sha256,
         rows=sum(found.lengths),
     ).save(model / FILE)
