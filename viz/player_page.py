@@ -30,12 +30,14 @@ FOLDER = ASSETS / "player"
 SCRIPTS = (
     "series.js",
     "data.js",
+    "conditions.js",
     "colour.js",
     "clock.js",
     "brain.js",
     "surface.js",
     "bar.js",
     "foot.js",
+    "frame.js",
     "curves.js",
     "zoom.js",
     "keys.js",
@@ -44,13 +46,16 @@ SCRIPTS = (
     "panes.js",
     "picking.js",
     "controls.js",
+    "voice.js",
+    "state.js",
+    "compare.js",
     "view.js",
     "link.js",
     "player.js",
 )
 """In the order in which they build on each other; together they are one function."""
 
-STYLES = ("player.css", "link.css")
+STYLES = ("player.css", "compare.css", "link.css")
 SURFACE = FOLDER / "surface.bin"
 PAGE = FOLDER / "standalone"
 

@@ -1,16 +1,19 @@
 // The one clock. Everything follows video.currentTime; where there is no film that plays, a plain stopwatch stands in.
 
+const REVEAL_MS = 700;
+
 class Clock {
   /**
    * @param {HTMLVideoElement} video
    * @param {(time: number) => void} onTick called for every new frame, and after every seek
-   * @param {() => void} onState called when it starts, stops, changes its sound, or cannot play
+   * @param {() => void} onState called when it starts, stops, changes its sound or its film, or cannot play
    */
   constructor(video, onTick, onState) {
-    this.video = video;
+    this.video = video; // the one in sight
     this.onTick = onTick;
     this.onState = onState;
     this.url = null;
+    this.films = new Map(); // address -> its element, where a second film waits to take the place of the first
     this.hasPicture = false;
     this.duration = 0;
     this.stopwatch = { on: true, playing: false, time: 0, at: 0 };
@@ -19,14 +22,19 @@ class Clock {
     this.frames = { seen: 0, missed: 0, last: 0 };
     this.waiting = 0; // which request is out; a request from before a change of film is let go
     this.request = 0;
-    for (const name of ["play", "pause", "ended", "volumechange"]) {
-      video.addEventListener(name, () => {
-        this.onState();
-        this.schedule();
-      });
-    }
-    for (const name of ["timeupdate", "seeking", "seeked", "loadeddata"]) video.addEventListener(name, () => this.tick());
-    video.addEventListener("error", () => this.fallBack());
+    this.listen(video);
+  }
+
+  listen(video) {
+    const add = (names, act) => {
+      for (const name of names) video.addEventListener(name, () => video === this.video && act());
+    };
+    add(["play", "pause", "ended", "volumechange"], () => {
+      this.onState();
+      this.schedule();
+    });
+    add(["timeupdate", "seeking", "seeked", "loadeddata"], () => this.tick());
+    add(["error"], () => this.fallBack());
   }
 
   /** Take a film (or none); the time starts at 0. */
@@ -37,6 +45,14 @@ class Clock {
     this.frames = { seen: 0, missed: 0, last: 0 };
     this.waiting = 0;
     this.stopwatch = { on: !url, playing: false, time: 0, at: 0 };
+    for (const film of this.films.values()) {
+      if (film === this.video) continue;
+      film.removeAttribute("src");
+      film.load();
+      film.remove();
+    }
+    this.films = new Map([[url, this.video]]);
+    this.video.classList.remove("is-waiting");
     if (url !== this.url) {
       this.url = url;
       if (url) this.video.src = url;
@@ -46,6 +62,62 @@ class Clock {
     } else if (url) {
       this.video.currentTime = 0;
     }
+  }
+
+  /** Have a second film wait behind the first, so that it can take its place at once. */
+  prepare(url) {
+    if (!url || this.films.has(url)) return;
+    const film = this.video.cloneNode(false);
+    film.classList.add("is-waiting");
+    film.defaultMuted = true;
+    film.src = url;
+    this.listen(film);
+    this.video.after(film);
+    this.films.set(url, film);
+  }
+
+  /** Go over to another film (or to none) at the same time, playing on. The picture stays until the other one has its own. */
+  swap(url, kind, duration) {
+    const { time, playing, video } = this;
+    const at = Math.min(time, duration);
+    this.duration = duration;
+    this.hasPicture = kind === "video" && Boolean(url);
+    if (url === this.url) {
+      if (at < time) this.seek(at);
+      return;
+    }
+    this.url = url;
+    this.error = "";
+    this.waiting = 0;
+    this.frames = { seen: 0, missed: 0, last: 0 };
+    this.stopwatch = { on: !url, playing: !url && playing, time: at, at: performance.now() };
+    this.prepare(url);
+    const next = url ? this.films.get(url) : video;
+    if (next !== video) {
+      this.video = next;
+      next.muted = video.muted;
+      next.volume = video.volume;
+      this.setRate(this.rate);
+    }
+    if (url) next.currentTime = at;
+    if (next !== video || !url) video.pause();
+    if (url && next.error) this.fallBack();
+    else if (url && playing) next.play().catch(() => this.onState());
+    this.reveal(next, video);
+    this.onState();
+    this.schedule();
+  }
+
+  /** Let a film be seen once it shows the right moment, or after a while in any case. */
+  reveal(next, before) {
+    if (next === before) return;
+    clearTimeout(this.patience);
+    const show = () => {
+      clearTimeout(this.patience);
+      for (const film of this.films.values()) film.classList.toggle("is-waiting", film !== this.video);
+    };
+    next.addEventListener("seeked", show, { once: true });
+    this.patience = setTimeout(show, REVEAL_MS);
   }
 
   /** The film cannot be played here: say so, and let the curves run all the same. */

@@ -3,16 +3,12 @@
 const MARKS = ["circle", "square", "up", "diamond", "down", "cross", "star"];
 const PIN_DASH = [8, 3, 2, 3];
 const OTHER_DASH = [3, 3];
+const PALE = 0.38; // a line inside the grey of small changes
 const PIECE = 32; // points of a line that are drawn at once
 
-function niceStep(span, most) {
-  const rough = span / most;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  return [1, 2, 5, 10].map((times) => times * power).find((step) => step >= rough);
-}
-
-class Curves {
+class Curves extends PlotFrame {
   constructor(canvas, dots) {
+    super();
     this.canvas = canvas;
     this.dots = dots;
     this.context = canvas.getContext("2d");
@@ -21,60 +17,11 @@ class Curves {
     this.onDraw = () => {};
   }
 
-  layout(width, height, ratio, theme) {
-    Object.assign(this, { width, height, ratio, theme });
-    for (const canvas of [this.canvas, this.dots]) {
-      canvas.width = Math.round(width * ratio);
-      canvas.height = Math.round(height * ratio);
-    }
-    this.narrow = width < 560;
-    this.left = this.narrow ? 40 : 58;
-    this.right = this.narrow ? 88 : 176;
-    this.top = 10;
-    this.bottom = this.narrow ? 34 : 36;
-  }
-
-  get plotWidth() {
-    return this.width - this.left - this.right;
-  }
-
-  get span() {
-    return this.to - this.from;
-  }
-
-  /** Whether less than the whole film is drawn. */
-  get zoomed() {
-    return this.span < this.result.duration - 1e-6;
-  }
-
-  xOf(time) {
-    return this.left + ((time - this.from) / this.span) * this.plotWidth;
-  }
-
-  timeAt(x) {
-    return Math.min(this.to, Math.max(this.from, this.from + ((x - this.left) / this.plotWidth) * this.span));
-  }
-
-  /** Whether a film time lies in the part that is drawn: elsewhere no playhead is to be seen. */
-  sees(time) {
-    return time >= this.from - 1e-6 && time <= this.to + 1e-6;
-  }
-
-  /** Where a value stands; beyond the axis at its end, as its colour is. */
-  yOf(value) {
-    const half = (this.height - this.top - this.bottom) / 2;
-    return this.top + half - Math.max(-1, Math.min(1, value / this.range)) * half;
-  }
-
-  /** Film time that a row stands for: the middle of its TR, or 5 s before it when shifted back. */
-  timeOf(row, lag) {
-    return (row + 0.5) * this.result.tr - lag;
-  }
-
   /**
    * Draw everything but playhead and dots. Of the settings it reads subject, visible, split, band, lag, palette, dark, simulated; pins (parcels
    * with a line of their own); second ("beside" | "residual" | "off"); window ([from, to] in film seconds, null: all); locked (the axis has
-   * the brains' range); map, range and threshold (for the strip of colours at the axis).
+   * the brains' range); map, range and threshold (for the strip of colours at the axis); quantity (what the axis counts). A difference of two
+   * conditions has a grey band for each curve, about zero, and a line is pale where it stays inside its own.
    */
   draw(result, settings) {
     this.result = result;
@@ -97,6 +44,7 @@ class Curves {
     context.rect(this.left, this.top, this.plotWidth, this.height - this.top - this.bottom);
     context.clip();
     for (const line of this.drawn) this.drawBand(context, line, settings);
+    for (const line of this.drawn) this.drawHalf(context, line);
     for (const line of this.drawn) this.drawOther(context, line);
     for (const line of this.drawn) this.drawLine(context, line, settings);
     context.restore();
@@ -117,7 +65,7 @@ class Curves {
       if (!settings.visible.has(curve.id)) continue;
       for (const side of settings.split ? ["L", "R"] : [""]) {
         if (side && !parcelsOf(curve, side).length) continue;
-        const line = { curve, side, band: settings.band ? result.band(subject, curve, side) : null, colour: sideColour(curve, side, settings) };
+        const line = { curve, side, band: settings.band ? result.band(subject, curve, side) : null, half: result.isDifference ? result.half(subject, curve, side) : null, colour: sideColour(curve, side, settings) };
         const { second } = this;
         add(line, result.curve(subject, curve, side), second && !this.residual && second.curve(subject, curve, side), this.residual && second.residual(subject, curve, side));
       }
@@ -142,178 +90,6 @@ class Curves {
       }
     }
     return range;
-  }
-
-  drawHatching(context) {
-    const { result } = this;
-    const bottom = this.height - this.bottom;
-    const blocks = [];
-    for (let row = 0; row < result.rows; row += 1) {
-      if (result.valid[row]) continue;
-      const last = blocks[blocks.length - 1];
-      if (last && last[1] === row) last[1] = row + 1;
-      else blocks.push([row, row + 1]);
-    }
-    const end = result.rows * result.tr - this.lag;
-    const spans = blocks.map(([from, to]) => [from * result.tr - this.lag, to * result.tr - this.lag, this.theme.hatch]);
-    if (end < result.duration - 1e-6) spans.push([end, result.duration, ""]);
-    for (const [from, to, colour] of spans) {
-      const x0 = Math.max(this.left, this.xOf(from));
-      const x1 = Math.min(this.left + this.plotWidth, this.xOf(to));
-      if (x1 <= x0) continue;
-      context.save();
-      context.beginPath();
-      context.rect(x0, this.top, x1 - x0, bottom - this.top);
-      context.clip();
-      if (colour) {
-        context.strokeStyle = colour;
-        context.lineWidth = 1;
-        context.beginPath();
-        for (let x = x0 - (bottom - this.top) - ((x0 - (bottom - this.top)) % 7); x < x1; x += 7) {
-          context.moveTo(x, bottom);
-          context.lineTo(x + bottom - this.top, this.top);
-        }
-        context.stroke();
-      } else {
-        context.fillStyle = this.theme.sunken;
-        context.fillRect(x0, this.top, x1 - x0, bottom - this.top);
-        if (x1 - x0 > 14) {
-          context.translate((x0 + x1) / 2, (this.top + bottom) / 2);
-          context.rotate(-Math.PI / 2);
-          context.fillStyle = this.theme.muted;
-          context.font = `11px ${this.theme.font}`;
-          context.textAlign = "center";
-          context.textBaseline = "middle";
-          context.fillText("no prediction here", 0, 0);
-        }
-      }
-      context.restore();
-    }
-  }
-
-  drawAxes(context, settings) {
-    const bottom = this.height - this.bottom;
-    const right = this.left + this.plotWidth;
-    context.font = `11px ${this.theme.font}`;
-    context.lineWidth = 1;
-    const step = niceStep(this.range * 2, 5);
-    for (let tick = Math.ceil(-this.range / step); tick * step <= this.range; tick += 1) {
-      const y = Math.round(this.yOf(tick * step)) + 0.5;
-      context.strokeStyle = tick === 0 ? this.theme.crease : this.theme.grid;
-      context.beginPath();
-      context.moveTo(this.left, y);
-      context.lineTo(right, y);
-      context.stroke();
-      context.fillStyle = this.theme.muted;
-      context.textAlign = "right";
-      context.textBaseline = "middle";
-      context.fillText(tick === 0 ? "0" : signed(tick * step, step < 0.1 ? 2 : step < 1 ? 1 : 0), this.left - 12, y);
-    }
-    const steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200];
-    const every = steps.find((seconds) => (seconds / this.span) * this.plotWidth >= 52) || 3600;
-    context.textAlign = "center";
-    context.textBaseline = "top";
-    for (let time = Math.ceil(this.from / every - 1e-9) * every; time <= this.to + 1e-6; time += every) {
-      const x = Math.round(this.xOf(time)) + 0.5;
-      context.strokeStyle = this.theme.crease;
-      context.beginPath();
-      context.moveTo(x, bottom);
-      context.lineTo(x, bottom + 4);
-      context.stroke();
-      context.fillText(clockText(time), x, bottom + 6);
-    }
-    if (!this.residual) this.drawStrip(context, settings);
-    const lag = this.narrow ? "film time, shifted back 5 s" : "film time (min:s), response shifted back 5 s";
-    context.fillStyle = this.theme.muted;
-    context.fillText(settings.lag ? lag : "film time (min:s)", this.left + this.plotWidth / 2, bottom + 20);
-    if (this.zoomed) {
-      const x = (time) => this.left + (time / this.result.duration) * this.plotWidth;
-      context.fillStyle = this.theme.grid;
-      context.fillRect(this.left, this.height - 2, this.plotWidth, 2);
-      context.fillStyle = this.theme.muted;
-      context.fillRect(x(this.from), this.height - 3, Math.max(4, x(this.to) - x(this.from)), 3);
-    }
-    if (this.narrow) return;
-    context.save();
-    context.translate(11, (this.top + bottom) / 2);
-    context.rotate(-Math.PI / 2);
-    context.textBaseline = "middle";
-    context.fillText(this.residual ? `${shortened(this.second.label, 20)} − predicted (z)` : this.second ? "BOLD (z)" : "predicted BOLD (z)", 0, 0);
-    context.restore();
-  }
-
-  /** The brains' colours along the axis: what stands at a height has the colour beside it. */
-  drawStrip(context, settings) {
-    const table = colourTable(settings.map);
-    const bottom = this.height - this.bottom;
-    const half = (bottom - this.top) / 2;
-    const [x, wide] = [Math.round((this.left - 8) * this.ratio), Math.round(6 * this.ratio)];
-    context.save();
-    context.setTransform(1, 0, 0, 1, 0, 0); // by the screen's own pixels, so that no seams show between them
-    for (let y = Math.round(this.top * this.ratio); y < bottom * this.ratio; y += 1) {
-      const value = ((this.top + half - (y + 0.5) / this.ratio) / half) * this.range;
-      const start = levelOf(value, settings.range) * 3;
-      context.globalAlpha = fade(Math.abs(value), settings.threshold);
-      context.fillStyle = `rgb(${table[start]},${table[start + 1]},${table[start + 2]})`;
-      context.fillRect(x, y, wide, 1);
-    }
-    context.restore();
-    context.strokeStyle = this.theme.grid;
-    context.strokeRect(this.left - 8.5, this.top - 0.5, 7, bottom - this.top + 1);
-  }
-
-  /** What must be said in the picture: whose scale it is, what the broken lines are, what is not here, and that it is simulated. */
-  drawNotes(context, settings) {
-    context.textBaseline = "middle";
-    context.textAlign = "left";
-    context.font = `11px ${this.theme.font}`;
-    context.lineWidth = 1.5;
-    const says = [];
-    const second = this.result.second ? shortened(this.result.second.label, this.narrow ? 12 : 28) : "";
-    if (!settings.locked) says.push(["own scale"]);
-    if (this.residual) says.push([`${second} minus predicted`]);
-    else if (this.second) says.push(["predicted", []], [second, OTHER_DASH]);
-    if (this.missing) says.push([`${second}: none for ${settings.subject === MEAN ? "the mean" : "this subject"}`]);
-    if (this.drawn.some(({ curve }) => curve.kind === "pin") && !this.result.everySeries.every(({ chunks }) => chunks.whole)) says.push(["pinned parcels: some TRs still loading"]);
-    const room = this.plotWidth - 12;
-    let y = this.top + 4;
-    for (const [text, dash] of says) {
-      const sample = dash ? 24 : 0;
-      const told = fitted(context, text, room - sample - 8);
-      context.globalAlpha = 0.92;
-      context.fillStyle = this.theme.surface;
-      context.fillRect(this.left + 4, y, context.measureText(told).width + sample + 8, 15);
-      context.globalAlpha = 1;
-      context.fillStyle = this.theme.muted;
-      context.strokeStyle = this.theme.muted;
-      if (dash) {
-        context.setLineDash(dash);
-        context.beginPath();
-        context.moveTo(this.left + 8, y + 7.5);
-        context.lineTo(this.left + 26, y + 7.5);
-        context.stroke();
-        context.setLineDash([]);
-      }
-      context.fillText(told, this.left + 8 + sample, y + 8);
-      y += 16;
-    }
-    this.notes = says.map(([text]) => text);
-    if (!settings.simulated) return;
-    context.font = `600 10.5px ${this.theme.font}`;
-    context.fillStyle = this.theme.warn;
-    context.textAlign = "right";
-    context.textBaseline = "top";
-    context.letterSpacing = "1.5px";
-    context.fillText("SIMULATED", this.width - 2, this.height - this.bottom + 20);
-    context.letterSpacing = "0px";
-  }
-
-  /** First and last row to draw: those in the window, and one more to either side. */
-  get rowsSeen() {
-    const { tr, rows } = this.result;
-    const first = Math.floor((this.from + this.lag) / tr - 0.5);
-    const last = Math.ceil((this.to + this.lag) / tr - 0.5);
-    return [Math.max(0, first), Math.min(rows - 1, last)];
   }
 
   /** Whether rows lie so close that casings and marks would hide the lines. */
@@ -384,12 +160,35 @@ class Curves {
     context.globalAlpha = 1;
   }
 
+  /** How far small changes moved a curve, about zero. */
+  drawHalf(context, { half }) {
+    if (!half) return;
+    const path = new Path2D();
+    const [first, last] = this.rowsSeen;
+    for (let row = first; row <= last; row += 1) path[row === first ? "moveTo" : "lineTo"](this.xOf(this.timeOf(row, this.lag)), this.yOf(half[row]));
+    for (let row = last; row >= first; row -= 1) path.lineTo(this.xOf(this.timeOf(row, this.lag)), this.yOf(-half[row]));
+    path.closePath();
+    context.fillStyle = this.theme.muted;
+    context.globalAlpha = 0.34 / Math.sqrt(this.drawn.length);
+    context.fill(path);
+    context.globalAlpha = 1;
+  }
+
   /** The second series beside a line: the same colour, thin and broken. */
   drawOther(context, { other, colour }) {
     if (other) this.stroke(context, this.piecesOf(other), OTHER_DASH, colour, this.dense ? 1 : 1.5);
   }
 
-  drawLine(context, { curve, side, values, colour }, settings) {
+  drawLine(context, line, settings) {
+    if (line.half) {
+      context.globalAlpha = PALE;
+      this.drawWhole(context, line, settings);
+      context.globalAlpha = 1;
+      this.drawWhole(context, { ...line, values: outsideOf(line) }, settings);
+    } else this.drawWhole(context, line, settings);
+  }
+
+  drawWhole(context, { curve, side, values, colour }, settings) {
     const pieces = this.piecesOf(values);
     const dash = { pin: () => PIN_DASH, group: () => (side === "R" ? [2, 3] : [7, 4]), network: () => (side === "R" ? [4, 2.5] : []) }[curve.kind]();
     const { dense } = this;
@@ -484,45 +283,8 @@ class Curves {
   }
 }
 
-/** One marker shape per network, so that colour is never alone in telling them apart. */
-function drawMark(context, kind, x, y, size, casing) {
-  context.beginPath();
-  if (kind === "circle") context.arc(x, y, size, 0, 7);
-  else if (kind === "square") context.rect(x - size * 0.9, y - size * 0.9, size * 1.8, size * 1.8);
-  else {
-    const corners = { up: [3, -90], down: [3, 90], diamond: [4, 0], cross: [4, 45], star: [5, -90] }[kind];
-    const points = kind === "cross" || kind === "star" ? corners[0] * 2 : corners[0];
-    for (let i = 0; i < points; i += 1) {
-      const angle = ((corners[1] + (360 / points) * i) * Math.PI) / 180;
-      const reach = size * (points > 4 && i % 2 ? 0.45 : 1.35);
-      context[i ? "lineTo" : "moveTo"](x + reach * Math.cos(angle), y + reach * Math.sin(angle));
-    }
-    context.closePath();
-  }
-  if (casing) {
-    context.strokeStyle = casing;
-    context.lineWidth = 1.6;
-    context.stroke();
-  }
-  context.fill();
-}
-
-/** The part of a film that is drawn: `window`, [from, to] in seconds, kept inside; all of it for null or for one that makes no sense. */
-function windowOf(window, duration) {
-  const from = window ? Math.max(0, window[0]) : 0;
-  const to = window ? Math.min(duration, window[1]) : duration;
-  return to > from ? [from, to] : [0, duration];
-}
-
-/** A name that may be long, cut for a line in the picture. */
-function shortened(text, most) {
-  return text.length > most ? `${text.slice(0, most - 1)}…` : text;
-}
-
-/** A text cut so that it is no wider than `width`. */
-function fitted(context, text, width) {
-  if (context.measureText(text).width <= width) return text;
-  let end = text.length;
-  while (end > 1 && context.measureText(`${text.slice(0, end)}…`).width > width) end -= 1;
-  return `${text.slice(0, end)}…`;
+/** The rows of a difference that lie outside its own band, and those beside them, so that a line leads there; NaN elsewhere. */
+function outsideOf({ values, half }) {
+  const out = values.map((value, row) => (Math.abs(value) > half[row] ? 1 : 0));
+  return values.map((value, row) => (out[row] || out[row - 1] || out[row + 1] ? value : NaN));
 }

@@ -47,7 +47,13 @@ class Result extends Series {
     this.words = value.words.map(([text, onset, duration]) => ({ text, onset, end: onset + duration }));
     this.lines = linesOf(this.words);
     this.spread = value.spread ? spreadOf(value.spread, this.subjects.length + 1, this.rows) : null;
-    this.second = value.second ? new SecondSeries(value.second, this) : null;
+    this.comparison = value.comparison || null;
+    this.other = value.other ? new Result(value.other) : null; // condition B
+    const paired = this.other && this.comparison.paired;
+    if (paired && this.other.rows !== this.rows) throw new Error("The conditions differ in rows.");
+    this.second = paired ? conditionOf(this) : value.second ? new SecondSeries(value.second, this) : null;
+    this.difference = paired ? new Difference(this, this.other, this.comparison.band) : null;
+    if (this.other) [this.peer, this.other.peer] = [this.other, this];
     this.layers = (value.layers || []).map(layerOf);
     this.onChunk = () => {}; // called when rows of either series have arrived, or could not be had
     for (const { chunks } of this.everySeries) chunks.onChange = () => this.onChunk();
@@ -70,6 +76,7 @@ class Result extends Series {
   /** Stop fetching: another result is shown. */
   close() {
     for (const { chunks } of this.everySeries) chunks.close();
+    if (this.other) this.other.close();
   }
 
   /** Choices of subject: each, and their mean when there are several. */
@@ -91,10 +98,14 @@ class Result extends Series {
     return this.spread.has(key) ? this.spread.get(key)[place] : null;
   }
 
-  /** Largest |z| of any curve of any subject, band included, so that switching subjects keeps the axis. */
+  /** Largest |z| of any curve of any subject and of both conditions, band included, so that switching them keeps the axis. */
   get curveRange() {
+    return Math.max(this.largestCurve * 1.08, this.peer ? this.peer.largestCurve * 1.08 : 0, this.value.range_floor || 0.1);
+  }
+
+  get largestCurve() {
     if (this.largest === undefined) this.largest = largestOf(this, (id, curve) => this.curve(id, curve, ""), (id, curve) => this.band(id, curve, ""));
-    return Math.max(this.largest * 1.08, this.value.range_floor || 0.1);
+    return this.largest;
   }
 }
 
@@ -146,6 +157,13 @@ class SecondSeries extends Series {
     const first = parcel ? this.first.parcelCurve(id, curve) : this.first.curve(id, curve, side);
     return second && first ? second.map((value, row) => value - first[row]) : null;
   }
+}
+
+/** Condition B as what stands beside condition A: the same data as its own result, held once. */
+function conditionOf(result) {
+  const { b } = result.comparison;
+  const own = Object.assign(Object.create(SecondSeries.prototype), result.other);
+  return Object.assign(own, { first: result, id: "b", label: namedCondition("B", b.label), kind: "condition", note: "" });
 }
 
 /** A map of the parcels that does not change with time; NaN where it is unknown. */

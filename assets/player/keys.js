@@ -7,6 +7,8 @@ const KEYS = [
   ["← →", "one TR back or on; with shift five"],
   ["1 to 7", "a network's curve on or off"],
   ["g s b", "glass brain, surface, both"],
+  ["x", "of two conditions: A or B"],
+  ["d", "of two conditions: A − B, and back"],
   ["m", "go to the film's maximum"],
   ["l", "with BOLD delay, or shifted back 5 s"],
   ["[ ]", "slower, faster"],

@@ -1,11 +1,11 @@
 // The address of what is shown: read when the page opens, kept while it is used, copied when asked for.
 
-const LINK_KEYS = ["example", "run", "model", "subject", "t", "view", "threshold", "range", "lag", "curves", "pins", "layer", "map", "rate"];
+const LINK_KEYS = ["example", "run", "comparison", "model", "subject", "t", "view", "shown", "tab", "threshold", "range", "lag", "curves", "pins", "layer", "map", "rate"];
 const GRADIO_VIEWS = ["api", "api-recorder", "settings"]; // Gradio opens its own pages with the same word
 const BRAINS = ["glass", "surface", "both"];
 const MOST_CURVES = 60;
 const NUMBER = /^\d{1,6}(\.\d{1,6})?$/;
-const PLACE = /^cineglass\/(example|run)s\/([a-z0-9-]{1,100})$/;
+const PLACE = /^cineglass\/(example|run|comparison)s\/([a-z0-9-]{1,100})$/;
 const NONE = "none";
 const COPY = "Copy link";
 const KEEP_MS = 1000;
@@ -17,15 +17,17 @@ const SPACES = "https://huggingface.co"; // tells its own address from what a pa
 function placeIn(search) {
   const query = new URLSearchParams(search);
   const run = query.get("run") || "";
+  const comparison = query.get("comparison") || "";
   const example = query.get("example") || "";
   if (/^[0-9a-f]{32}$/.test(run)) return `cineglass/runs/${run}`;
+  if (/^[0-9a-f]{32}$/.test(comparison)) return `cineglass/comparisons/${comparison}`;
   return /^[a-z0-9-]{1,100}$/.test(example) ? `cineglass/examples/${example}` : "";
 }
 
 /**
  * Settings that a query asks for. Each value is checked by itself; what is unknown, out of range or no number is left out.
  * @param {string} search
- * @param {{duration: number, subjects: string[], layers: string[]}} known what the result in the player has
+ * @param {{duration: number, subjects: string[], layers: string[], shown: string[], tabs: string[]}} known what the result in the player has
  */
 function readLink(search, known) {
   const query = new URLSearchParams(search);
@@ -40,6 +42,8 @@ function readLink(search, known) {
     subject: among(text("subject"), known.subjects),
     time: number("t", 0, known.duration),
     view: among(text("view"), BRAINS),
+    shown: among(text("shown"), known.shown),
+    tab: among(text("tab"), known.tabs),
     threshold: number("threshold", 0, 100),
     range: number("range", 0.05, 100),
     lag: among(number("lag", 0, LAG_S), [0, LAG_S]),
@@ -69,6 +73,8 @@ function linkOf(state) {
     subject: state.subject !== state.firstSubject && state.subject,
     t: time > 0 && time < state.duration - 0.05 && String(time),
     view: state.view,
+    shown: state.shown !== "a" && state.shown,
+    tab: state.tab !== state.usualTab && state.tab,
     threshold: state.threshold > 0 && round(state.threshold),
     range: state.rangeTyped && round(state.range),
     lag: state.lag > 0 && String(state.lag),
@@ -150,7 +156,8 @@ class Link {
     this.opened = true;
     this.used = this.used || Boolean(this.wants);
     if (this.wants && this.wants !== result.value.run_id) return false;
-    const known = { duration: result.duration, subjects: result.choices.map(({ id }) => id), layers: (result.layers || []).map(({ id }) => id) };
+    const { player } = this;
+    const known = { duration: result.duration, subjects: result.choices.map(({ id }) => id), layers: (result.layers || []).map(({ id }) => id), shown: player.conditions.offered, tabs: player.part.tabs.ids };
     const asked = readLink(this.search, known);
     this.used = this.used || Object.keys(asked).length > 0;
     this.restore({ ...result.value.look, ...asked });
@@ -166,6 +173,8 @@ class Link {
       lag: (lag) => player.setLag(lag),
       curves: (ids) => player.openWith(ids),
       view: (view) => player.setView(view),
+      shown: (shown) => player.conditions.show(shown),
+      tab: (id) => player.part.tabs.choose(id),
       pins: (parcels) => player.picking.setPins(parcels),
       layer: (id) => player.setLayer(id),
       map: (choice) => {
@@ -190,10 +199,10 @@ class Link {
   // ---- keeping ----
 
   get pairs() {
-    const { result, settings, clock } = this.player;
-    const { value } = result;
+    const { base, settings, clock, tab, conditions } = this.player;
+    const { value } = base;
     const opensWith = value.opens_with.length ? value.opens_with : ATLAS.network_keys;
-    const about = { run: value.run_id, duration: result.duration, firstSubject: result.choices[0].id, opensWith };
+    const about = { run: value.run_id, duration: conditions.resultOf(conditions.film).duration, firstSubject: base.choices[0].id, opensWith, tab, usualTab: conditions.on ? "compare" : "now" };
     return linkOf({ ...settings, ...about, time: clock.time, model: chosenModel() });
   }
 

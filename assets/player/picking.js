@@ -24,6 +24,12 @@ class Picking {
     this.part.tip.hidden = true;
   }
 
+  /** Another condition is shown: its maximum is elsewhere. */
+  swapped() {
+    this.went = null;
+    this.ring();
+  }
+
   // ---- pointing ----
 
   /** Name a parcel (-1: none) beside the pointer, or beside the parcel itself where nothing points. */
@@ -46,7 +52,8 @@ class Picking {
     const [x, y, z] = ATLAS.centroids[hovered].map((mm) => (mm < 0 ? `−${-mm}` : String(mm)));
     part.tipName.textContent = parcelName(hovered);
     part.tipWhere.textContent = `${ATLAS.network_names[ATLAS.network_keys[ATLAS.networks[hovered]]]} · MNI ${x}, ${y}, ${z}`;
-    part.tipValue.textContent = player.have ? `${signed(player.values[hovered])} z now` : player.absence;
+    const { name, unit } = player.conditions;
+    part.tipValue.textContent = player.have ? `${name && `${name}: `}${signed(player.values[hovered])}${unit && ` ${unit}`} now` : player.absence;
     part.tipMore.textContent = this.besides().join("\n");
     part.tipMore.hidden = !part.tipMore.textContent;
   }
@@ -55,8 +62,8 @@ class Picking {
   besides() {
     const { player, hovered } = this;
     const { layer, result, settings, shown } = player;
-    const told = [];
-    if (result.second && settings.second !== "off" && shown.row >= 0) {
+    const told = player.conditions.besides(hovered, shown.row);
+    if (result.second && result.second.kind !== "condition" && settings.second !== "off" && shown.row >= 0) {
       const values = result.second.parcelCurve(settings.subject, hovered);
       const value = values ? values[shown.row] : NaN;
       told.push(`${result.second.label}: ${Number.isNaN(value) ? "no value" : `${signed(value)} z`}`);
@@ -112,6 +119,12 @@ class Picking {
     return { parcel, value: player.values[parcel], hidden: this.panes.hides(parcel) };
   }
 
+  /** A value with the unit of what is shown. */
+  sized(value) {
+    const { name, unit } = this.player.conditions;
+    return [name, signed(value), unit].filter(Boolean).join(" ");
+  }
+
   /** Say it below the brains. */
   showMaximum() {
     const { part, maximum } = this;
@@ -120,13 +133,14 @@ class Picking {
       ? "Largest now: none."
       : hidden
         ? `The maximum, ${parcelName(maximum.parcel)}, lies where the surface views do not show it.`
-        : `${this.player.layer ? "Largest response now" : "Largest now"}: ${parcelName(maximum.parcel)}, ${signed(maximum.value)} z.`;
+        : `${this.player.layer ? "Largest response now" : "Largest now"}: ${parcelName(maximum.parcel)}, ${this.sized(maximum.value)}.`;
   }
 
   /** Where |z| is largest in the valid rows of the film, for the subject shown: {parcel, value, row}, or null while nothing is loaded. */
   filmMaximum() {
     const { result, settings } = this.player;
-    const known = this.maxima.get(settings.subject);
+    const key = `${settings.shown}|${settings.subject}`;
+    const known = this.maxima.get(key);
     if (known) return known;
     const any = result.valid.includes(true);
     const values = new Float32Array(PARCELS);
@@ -142,7 +156,7 @@ class Picking {
         if (!best || Math.abs(values[parcel]) > Math.abs(best.value)) best = { parcel, value: values[parcel], row };
       }
     }
-    if (whole && best) this.maxima.set(settings.subject, best);
+    if (whole && best) this.maxima.set(key, best);
     return best && { ...best, whole };
   }
 
@@ -155,7 +169,7 @@ class Picking {
     player.clock.seek(Math.max(0, (best.row + 0.5) * player.result.tr - player.settings.lag));
     this.ring();
     const partly = best.whole === false ? " in the part loaded so far" : "";
-    player.say(`The film's maximum${partly}: ${parcelName(best.parcel)}, ${signed(best.value)} z at TR ${best.row}.`);
+    player.say(`The film's maximum${partly}: ${parcelName(best.parcel)}, ${this.sized(best.value)} at TR ${best.row}.`);
   }
 
   /** A new row is on screen. */

@@ -13,8 +13,10 @@ class CineglassPlayer {
     this.subtitles = new Subtitles(this.part.subtitles);
     this.words = new Words(this.part.words, this.part.wordsNote, (time) => this.clock.seek(time));
     this.clock = new Clock(this.part.video, (time) => this.tick(time), () => this.showTransport());
+    this.base = null; // the result that was given; `result` is what is shown of it: itself, the other condition, or their difference
+    this.result = null;
     this.values = new Float32Array(PARCELS);
-    this.settings = { subject: "", threshold: 0, range: 1, rangeTyped: false, lag: 0, mapChoice: "auto", palette: "yeo", split: false, band: true, visible: new Set(ATLAS.network_keys), view: null, rate: 1, pins: [], locked: false, layer: "response", second: "beside", window: null };
+    this.settings = { subject: "", threshold: 0, range: 1, rangeTyped: false, lag: 0, mapChoice: "auto", palette: "yeo", split: false, band: true, visible: new Set(ATLAS.network_keys), view: null, rate: 1, pins: [], locked: false, layer: "response", second: "beside", window: null, shown: "a" };
     this.stale = { layout: true, brain: true, curves: true };
     this.shown = { row: -2, word: -2, film: "" };
     this.have = false; // whether `values` holds the row shown
@@ -25,9 +27,11 @@ class CineglassPlayer {
     this.still = window.matchMedia("(prefers-reduced-motion: reduce)");
     this.zoom = new Zoom(this.part.plot, this.curves, this, (window) => this.set({ window }, "curves"));
     this.picking = new Picking(this);
+    this.conditions = new Conditions(this);
+    this.voice = new Voice(this);
     this.controls = new Controls(this);
     this.link = new Link(this);
-    this.part.tabs.open();
+    this.part.tabs.choose();
   }
 
   // ---- values ----
@@ -38,7 +42,7 @@ class CineglassPlayer {
     const state = value && value.state ? value.state : "empty";
     this.host.dataset.state = state;
     if (value && value.parcels) {
-      const fresh = !this.result || value.run_id !== this.result.value.run_id;
+      const fresh = !this.base || value.run_id !== this.base.value.run_id;
       this.link.say(value.notice);
       try {
         this.setResult(new Result(value), fresh);
@@ -53,13 +57,10 @@ class CineglassPlayer {
   }
 
   setResult(result, fresh) {
-    if (this.result) this.result.close();
-    this.result = result;
-    result.onChunk = () => {
-      this.stale.brain = true;
-      this.stale.curves = true;
-      this.tick(this.clock.time);
-    };
+    if (this.base) this.base.close();
+    this.base = result;
+    this.conditions.take(result, fresh);
+    for (const one of [result, result.other]) if (one) one.onChunk = () => this.set({}, "brain", "curves");
     const { value } = result;
     const { part, settings } = this;
     const chosen = result.choices.find(({ id }) => id === settings.subject);
@@ -69,36 +70,23 @@ class CineglassPlayer {
     if (!settings.rangeTyped || fresh) this.setRange(value.range, false);
     if (fresh) settings.window = null;
     if (fresh) this.openWith(value.opens_with.length ? value.opens_with : ATLAS.network_keys);
-    part.title.textContent = value.title;
     part.badge.textContent = value.badge || "";
     part.badge.hidden = !value.badge;
     part.badge.dataset.kind = value.simulated ? "simulated" : "published";
     part.caption.textContent = value.caption || "";
     part.caption.hidden = !value.caption;
-    const missing = [["audio", "sound"], ["text", "words"], ["video", "picture"]].filter(([stream]) => value.present && value.present[stream] === false);
-    part.absent.textContent = missing.length ? `absent: ${missing.map(([, name]) => name).join(", ")}` : "";
-    part.warnings.replaceChildren(...(value.warnings || []).map((text) => h("li", { text })));
-    part.warnings.hidden = !(value.warnings || []).length;
     part.bandCheck.hidden = !result.spread;
     this.showBand();
-    part.plot.setAttribute("aria-valuemax", result.duration.toFixed(1));
-    this.subtitles.reset(result);
-    this.words.reset(result);
-    this.shown = { row: -2, word: -2, film: "" };
     this.panes.reset();
     this.picking.reset();
     this.offerLayers();
     this.offerSecond();
     this.stale = { layout: true, brain: true, curves: true };
-    if (fresh) {
-      const media = value.media || {};
-      const url = media.file && media.file.url ? media.file.url : null;
-      this.clock.load(url, media.kind, result.duration);
-      part.soundPicture.hidden = media.kind === "video";
-      part.soundText.textContent = media.kind === "audio" ? "Sound only: no picture" : "No film";
-      part.sound.disabled = !(url && media.has_sound);
-      this.showTransport();
-    }
+    if (fresh) this.clock.load(urlOf(result), (value.media || {}).kind, result.duration);
+    this.conditions.open(fresh);
+    const { warnings } = this.conditions;
+    part.warnings.replaceChildren(...warnings.map((text) => h("li", { text })));
+    part.warnings.hidden = !warnings.length;
     part.body.hidden = false;
     part.empty.hidden = true;
     this.measure();
@@ -109,6 +97,25 @@ class CineglassPlayer {
       this.playWhenSeen();
       this.onReady();
     }
+  }
+
+  /** The film of a result, with what belongs to it: words, what is absent. The time stays. */
+  showFilmOf(result) {
+    const { part, conditions } = this;
+    const media = result.value.media || {};
+    const url = urlOf(result);
+    this.clock.swap(url, media.kind, result.duration);
+    part.soundPicture.hidden = media.kind === "video";
+    part.soundText.textContent = media.kind === "audio" ? "Sound only: no picture" : "No film";
+    part.sound.disabled = !(url && media.has_sound);
+    const both = conditions.on ? [conditions.a, conditions.b] : [result];
+    inTurn(part.title, both.map(({ value }) => value.title), result.value.title);
+    inTurn(part.absent, both.map(absentIn), absentIn(result));
+    part.plot.setAttribute("aria-valuemax", result.duration.toFixed(1));
+    this.subtitles.reset(result);
+    this.words.reset(result);
+    this.shown = { row: -2, word: -2, film: "" };
+    this.showTransport();
   }
 
   /** A fresh result plays by itself, without sound at first, unless the visitor wants less motion. */
@@ -172,6 +179,7 @@ class CineglassPlayer {
     this.settings.subject = id;
     this.stale.curves = true;
     this.offerLayers();
+    this.conditions.tell();
   }
 
   setView(view) {
@@ -211,41 +219,41 @@ class CineglassPlayer {
   }
 
   offerSecond() {
-    const { part, result } = this;
-    const { second } = result;
-    part.secondBox.hidden = !second;
-    if (!second) return;
+    const { part, base } = this;
+    const { second } = base;
+    part.secondBox.hidden = !second || second.kind === "condition";
+    if (part.secondBox.hidden) return;
     part.secondName.textContent = second.label;
     part.secondNote.textContent = second.note;
     this.setSecond(this.settings.second);
   }
 
   get layerIds() {
-    return this.result.layersOf(this.settings.subject).map(({ id }) => id);
+    return this.base.layersOf(this.settings.subject).map(({ id }) => id);
   }
 
   get layer() {
-    if (!this.result) return null;
-    return this.result.layersOf(this.settings.subject).find(({ id }) => id === this.settings.layer) || null;
+    if (!this.base) return null;
+    return this.base.layersOf(this.settings.subject).find(({ id }) => id === this.settings.layer) || null;
   }
 
   /** The layers of the subject shown; the one on screen is followed from subject to subject by its name. */
   offerLayers() {
-    const { part, result, settings } = this;
-    const layers = result.layersOf(settings.subject);
-    const shown = result.layers.find(({ id }) => id === settings.layer);
+    const { part, base, settings } = this;
+    const layers = base.layersOf(settings.subject);
+    const shown = base.layers.find(({ id }) => id === settings.layer);
     const same = shown && layers.find(({ label }) => label === shown.label);
-    part.layerField.hidden = !result.layers.length;
-    part.layerNote.hidden = !result.layers.length;
+    part.layerField.hidden = !base.layers.length;
+    part.layerNote.hidden = !base.layers.length;
     part.layer.replaceChildren(h("option", { value: "response", text: "response" }), ...layers.map(({ id, label }) => h("option", { value: id, text: label })));
     this.setLayer(same ? same.id : "response");
   }
 
   /** Say what the band is wherever it is drawn. */
   showBand() {
-    const { part, result, settings } = this;
-    part.bandNote.hidden = !(result.spread && settings.band);
-    part.bandText.textContent = result.spread ? `Band: ± 1 SD between ${result.value.spread.members} checkpoints.` : "";
+    const { part, base, settings } = this;
+    part.bandNote.hidden = !(base.spread && settings.band);
+    part.bandText.textContent = base.spread ? `Band: ± 1 SD between ${base.value.spread.members} checkpoints.` : "";
   }
 
   setVisible(ids) {
@@ -276,18 +284,20 @@ class CineglassPlayer {
 
   get drawSettings() {
     const dark = document.body.classList.contains("dark");
-    const { result, settings } = this;
-    const choice = result.choices.find(({ id }) => id === settings.subject);
-    const who = choice.id === MEAN ? `mean of the ${COUNTS[result.subjects.length] || result.subjects.length} predictions` : choice.label;
-    return { ...settings, dark, map: mapName(settings.mapChoice, dark), simulated: result.value.simulated, who };
+    const { base, conditions, settings } = this;
+    const choice = base.choices.find(({ id }) => id === settings.subject);
+    const whose = choice.id === MEAN ? `mean of the ${COUNTS[base.subjects.length] || base.subjects.length} predictions` : choice.label;
+    const who = [conditions.name, whose].filter(Boolean).join(" · ");
+    const second = conditions.paired ? "beside" : settings.second;
+    return { ...settings, dark, map: mapName(settings.mapChoice, dark), simulated: base.value.simulated, who, second, quantity: conditions.quantity };
   }
 
   /** What both brains and the bar are drawn with: those of the response, or of the layer with its own unit and range. */
   paneSettings(draw) {
     const { layer } = this;
-    if (!layer) return { ...draw, absent: this.absence, bar: { map: draw.map, range: draw.range, threshold: draw.threshold, low: -draw.range, unit: "predicted BOLD (z)", unknown: false } };
+    if (!layer) return { ...draw, absent: this.absence, bar: { map: draw.map, range: draw.range, threshold: draw.threshold, low: -draw.range, unit: draw.quantity, unknown: false } };
     const map = layer.signed ? draw.map : draw.dark ? "one_sided_dark" : "one_sided_light";
-    const whose = this.result.choices.find(({ id }) => id === layer.subject);
+    const whose = this.base.choices.find(({ id }) => id === layer.subject);
     const own = { map, range: layer.range, threshold: 0 };
     const unit = `${layer.label} (${layer.unit}), own scale`;
     const who = [whose && whose.label, layer.label, "own scale"].filter(Boolean).join(" · ");
@@ -312,7 +322,7 @@ class CineglassPlayer {
     const draw = setting ? this.drawSettings : this.lastSettings;
     this.lastSettings = draw;
     if (stale.curves) {
-      this.curves.draw(result, draw);
+      this.curves.draw(this.conditions.drawn, draw);
       this.controls.tellGhost();
     }
     const rowChanged = row !== shown.row;
@@ -327,7 +337,7 @@ class CineglassPlayer {
       else if (stale.brain) this.panes.draw(layer.values, 0, this.pane, true); // one map for the whole film
     }
     if (rowChanged || setting) {
-      if (!this.clock.playing) this.sayRow();
+      if (!this.clock.playing) this.voice.sayRow();
       this.curves.drawDots(row);
       this.showNow();
       this.picking.rowShown(row);
@@ -422,6 +432,7 @@ class CineglassPlayer {
 
   showTransport() {
     const { part, clock } = this;
+    part.video = clock.video;
     setIcon(part.play, clock.playing ? "pause" : "play", clock.playing ? "Pause (space)" : "Play (space)");
     const muted = part.video.muted;
     setIcon(part.sound, muted ? "mute" : "sound", part.sound.disabled ? "This film has no sound" : muted ? "Sound on" : "Sound off");
@@ -430,25 +441,8 @@ class CineglassPlayer {
     this.host.classList.toggle("is-playing", clock.playing);
   }
 
-  /** Tell people who listen: the row when the film rests, and what a key has done. */
   say(text) {
-    clearTimeout(this.saying);
-    this.part.live.textContent = text;
-  }
-
-  sayRow() {
-    clearTimeout(this.saying);
-    this.saying = setTimeout(() => {
-      const { result, shown, clock, have, settings } = this;
-      if (!result || clock.playing || this.part.body.hidden) return;
-      const where = `Film ${clockText(clock.time, 1)}, TR ${shown.row < 0 ? "none" : `${shown.row} of ${result.rows}`}.`;
-      if (!have) this.say(`${where} ${this.absence}.`);
-      else {
-        const ranked = CURVES.slice(0, ATLAS.network_keys.length).map((curve) => [curve.label, result.curve(settings.subject, curve, "")[shown.row]]).sort((a, b) => b[1] - a[1]);
-        const [name, z] = ranked[0];
-        this.say(`${where} Highest network ${name}, ${signed(z)} z. ${this.part.largest.textContent}`);
-      }
-    }, 500);
+    this.voice.say(text);
   }
 
   paintChips() {
@@ -456,6 +450,7 @@ class CineglassPlayer {
     this.part.chips.forEach((chip, number) => {
       chip.firstChild.style.color = curveColour(CURVES[number], this.settings.palette, dark);
     });
+    this.conditions.tell();
   }
 
   showScatter(on) {
@@ -477,49 +472,13 @@ class CineglassPlayer {
   dispose() {
     this.controls.dispose();
     this.link.dispose();
-    clearTimeout(this.saying);
+    this.voice.dispose();
     this.clock.pause();
   }
 
   /** What is on screen, for tests and for people at the console. */
   state() {
-    const { settings, shown, clock, result, part } = this;
-    return {
-      state: this.host.dataset.state,
-      run: result ? result.value.run_id : null,
-      time: clock.time,
-      playing: clock.playing,
-      stopwatch: clock.stopwatch.on,
-      row: this.layer ? shown.row : this.panes.row,
-      surfaceRow: this.panes.surface.row,
-      view: this.panes.view,
-      viewChosen: settings.view !== null,
-      rate: settings.rate,
-      pins: [...settings.pins],
-      locked: settings.locked,
-      layer: settings.layer,
-      second: settings.second,
-      window: settings.window,
-      maximum: result ? this.picking.maximum : null,
-      markers: this.panes.marks.map(({ parcel, kind }) => ({ parcel, kind })),
-      shownRow: shown.row,
-      playheadX: shown.x,
-      plot: { left: this.curves.left, width: this.curves.plotWidth },
-      word: shown.word >= 0 ? result.words[shown.word].text : null,
-      subject: settings.subject,
-      range: settings.range,
-      threshold: settings.threshold,
-      lag: settings.lag,
-      map: this.lastSettings ? this.lastSettings.map : null,
-      visible: [...settings.visible],
-      lines: this.curves.drawn.map(({ curve, side }) => (side ? `${curve.id}-${side}` : curve.id)),
-      labels: this.curves.labels,
-      bands: this.curves.drawn.filter(({ band }) => band).length,
-      labelSpace: this.curves.labelSpace,
-      hover: part.tip.hidden ? null : { parcel: this.picking.hovered, text: part.tip.innerText },
-      frames: { ...clock.frames },
-      timings: { row: [...this.timings.row], head: [...this.timings.head] },
-    };
+    return stateOf(this);
   }
 }
 

@@ -64,7 +64,7 @@ class Scatter {
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, width, height);
     const right = width - 16;
-    const xOf = (value) => left + ((value / most + 1) / 2) * (right - left);
+    const xOf = (value) => left + ((Math.max(-1, Math.min(1, value / most)) + 1) / 2) * (right - left);
     const bottom = SCATTER_TOP + STRIP_PX * ATLAS.network_keys.length;
     this.drawAxis(xOf, bottom, right);
     context.textBaseline = "middle";
@@ -133,7 +133,7 @@ class Scatter {
       context.setLineDash([]);
     }
     context.fillStyle = theme.muted;
-    context.fillText("predicted BOLD (z); bar: mean", (left + right) / 2, bottom + 20);
+    context.fillText(`${settings.quantity}; bar: mean`, (left + right) / 2, bottom + 20);
   }
 
   drawRing(parcel, colour, radius) {

@@ -51,8 +51,8 @@ function segments(label, options, onChoose) {
   const buttons = new Map();
   group.setOptions = (list) => {
     buttons.clear();
-    for (const { id, label: text, title } of list) {
-      const button = h("button", { type: "button", role: "radio", "aria-checked": "false", tabindex: -1, title, text });
+    for (const { id, label: text, title, disabled } of list) {
+      const button = h("button", { type: "button", role: "radio", "aria-checked": "false", tabindex: -1, title, text, disabled });
       button.addEventListener("click", () => onChoose(id));
       buttons.set(id, button);
     }
@@ -68,7 +68,7 @@ function segments(label, options, onChoose) {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     if (!step) return;
     event.preventDefault();
-    const keys = [...buttons.keys()];
+    const keys = [...buttons.keys()].filter((key) => !buttons.get(key).disabled);
     const now = keys.findIndex((key) => buttons.get(key).getAttribute("aria-checked") === "true");
     const next = keys[(now + step + keys.length) % keys.length];
     onChoose(next);
@@ -78,8 +78,8 @@ function segments(label, options, onChoose) {
   return group;
 }
 
-/** Tabs with their panels; one that has nothing to show for a result is not offered. */
-function tabs(list, onShow) {
+/** Tabs with their panels; one that has nothing to show for a result is not offered. `usual` is open unless another is chosen. */
+function tabs(list, usual, onShow) {
   const bar = h("div", { class: "cg-tabs", role: "tablist" });
   const offered = () => list.filter(({ button }) => !button.hidden);
   const show = (chosen) => {
@@ -110,21 +110,20 @@ function tabs(list, onShow) {
   }
   return {
     bar,
-    open: () => show(offered()[0]),
     /** Ids of the tabs that are offered. */
     get ids() {
       return offered().map(({ id }) => id);
     },
     /** Show a tab by its id, if it is offered. */
-    choose: (id) => {
+    choose: (id = usual) => {
       const tab = offered().find((one) => one.id === id);
       if (tab) show(tab);
     },
-    /** Offer a tab, or take it away; the first one takes its place if it was open. */
+    /** Offer a tab, or take it away; the usual one takes its place if it was open. */
     offer: (id, on) => {
       const tab = list.find((one) => one.id === id);
       tab.button.hidden = !on;
-      if (!on && !tab.panel.hidden) show(offered()[0]);
+      if (!on && !tab.panel.hidden) show(list.find((one) => one.id === usual));
     },
   };
 }
@@ -164,7 +163,8 @@ function buildView(host) {
     part.soundText);
   part.subtitles = h("div", { class: "cg-subtitles", "aria-hidden": "true" });
   part.filmNote = h("p", { class: "cg-filmnote", hidden: true });
-  part.screen = h("div", { class: "cg-screen" }, part.video, part.soundPicture, part.subtitles, part.filmNote);
+  part.filmTag = h("span", { class: "cg-filmtag", hidden: true });
+  part.screen = h("div", { class: "cg-screen" }, part.video, part.soundPicture, part.subtitles, part.filmTag, part.filmNote);
   part.back = iconButton("back", "One TR back (left arrow)");
   part.play = iconButton("play", "Play (space)");
   part.play.classList.add("cg-play");
@@ -207,13 +207,16 @@ function buildView(host) {
     { id: "surface", label: "Surface", title: "Cortical surface, inflated (key s)" },
     { id: "both", label: "Both", title: "Both brains (key b)" },
   ], (id) => part.onView(id));
+  part.shown = segments("Condition", [], (id) => part.onShown(id));
+  part.shown.classList.add("cg-shown");
+  part.shown.hidden = true;
   part.layer = h("select", { class: "cg-layer", "aria-label": "Shown on the brains" });
   part.layerField = h("label", { class: "cg-layerfield", hidden: true }, h("span", { text: "Shown on the brains" }), part.layer);
   part.layerNote = h("p", { class: "cg-layernote", hidden: true });
   part.maximum = h("button", { type: "button", class: "cg-button", title: "Goes to the moment and the parcel farthest from zero in the whole film (key m)", text: "Go to maximum" });
   part.largest = h("p", { class: "cg-brainnote cg-num" });
   const brain = h("section", { class: "cg-brainbox", "aria-label": "Predicted response" },
-    h("div", { class: "cg-brainbar" }, part.views, part.layerField, part.maximum),
+    h("div", { class: "cg-brainbar" }, part.shown, part.views, part.layerField, part.maximum),
     part.layerNote, part.panes, part.bar,
     part.largest);
 
@@ -268,12 +271,16 @@ function buildView(host) {
   part.pins = new Pins((parcel) => part.onUnpin(parcel));
   part.bandText = h("span");
   part.bandNote = h("p", { class: "cg-foot cg-bandnote", hidden: true }, h("i", { class: "cg-bandswatch", "aria-hidden": "true" }), part.bandText);
+  part.shownSwatch = h("i", { class: "cg-shownswatch", "aria-hidden": "true" });
+  part.shownText = h("span");
+  part.shownNote = h("p", { class: "cg-foot cg-shownnote", hidden: true }, part.shownSwatch, part.shownText);
   const curves = h("section", { class: "cg-curvebox", "aria-label": "Network curves" },
     h("div", { class: "cg-curvebar" }, networkChips, groupChips,
       h("div", { class: "cg-curvetools" }, h("label", { class: "cg-check" }, part.split, "left and right apart"), part.bandCheck,
         h("label", { class: "cg-check", title: "The axis has the range of the brains' colours; without, the curves fill it and the axis says so" }, part.locked, "scale of the brains"), part.palette)),
     part.secondBox,
     part.plot,
+    part.shownNote,
     part.pins.root,
     part.bandNote,
     h("p", { class: "cg-foot" }, h("i", { class: "cg-hatch", "aria-hidden": "true" }), "Hatched: rows without a full past, or at the end; left out of the colour range. Red is above, blue below the parcel's own average in training."));
@@ -294,13 +301,15 @@ function buildView(host) {
   part.words = h("div", { class: "cg-words", tabindex: 0, "aria-label": "Words of the film" });
   part.wordsNote = h("p", { class: "cg-note" });
   const script = h("div", { class: "cg-panel" }, part.wordsNote, part.words);
-  part.tabs = tabs([{ id: "now", label: "Networks now", panel: now }, { id: "transcript", label: "Transcript", panel: script }], (id) => part.onTab(id));
+  part.compare = new Compare();
+  part.conditions = h("section", { class: "cg-conditions", "aria-label": "Conditions", hidden: true });
+  part.tabs = tabs([{ id: "compare", label: "Compare A/B", panel: part.compare.root, hidden: true }, { id: "now", label: "Networks now", panel: now }, { id: "transcript", label: "Transcript", panel: script }], "now", (id) => part.onTab(id));
   part.live = h("p", { class: "cg-unseen cg-live", role: "status", "aria-live": "polite" });
   part.warnings = h("ul", { class: "cg-warnings", hidden: true });
   part.emptyText = h("p");
   part.empty = h("div", { class: "cg-empty" }, part.emptyText);
-  part.body = h("div", { class: "cg-body", hidden: true }, head,
-    h("div", { class: "cg-main" }, film, brain, settings), part.warnings, curves, h("section", { class: "cg-tabbox", "aria-label": "Details" }, part.tabs.bar, now, script), part.live, part.keys.dialog);
+  part.body = h("div", { class: "cg-body", hidden: true }, head, part.conditions,
+    h("div", { class: "cg-main" }, film, brain, settings), part.warnings, curves, h("section", { class: "cg-tabbox", "aria-label": "Details" }, part.tabs.bar, part.compare.root, now, script), part.live, part.keys.dialog);
   host.append(part.status, part.empty, part.body);
   return part;
 }
