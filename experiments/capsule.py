@@ -170,6 +170,7 @@ def _draw(results: dict[str, Result], work: Path, tell: Callable[..., None]) -> 
     """The curves of each condition, and one moment of it: the middle valid TR."""
     from viz.export import save_figure, write_networks
     from viz.figures import moment_figure
+    from viz.look import Look
 
     (work / "figures").mkdir()
     for side, result in results.items():
@@ -177,7 +178,7 @@ def _draw(results: dict[str, Result], work: Path, tell: Callable[..., None]) -> 
         write_networks(responses, work / "figures" / f"{side}_networks.png", "png")
         tell()
         rows = np.flatnonzero(responses.valid) if responses.valid.any() else np.arange(responses.n_trs)
-        figure = moment_figure(responses, int(rows[len(rows) // 2]), transcript=result.transcript)
+        figure = moment_figure(responses, int(rows[len(rows) // 2]), look=Look(views="glass"), transcript=result.transcript)
         figure.set_dpi(150)
         save_figure(figure, work / "figures" / f"{side}_moment.png", "png")
         tell()
