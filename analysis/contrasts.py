@@ -21,6 +21,8 @@ INTERVAL_LABEL = "variation over time within this clip"
 """What an interval of :func:`interval` is called wherever it is shown: it is no confidence interval over films or people."""
 LEAST_ROWS = 20
 """Fewer valid rows than this give no interval."""
+CURVES_AT_ONCE = 500
+"""Columns of one batch of bootstrap draws: 1,000 draws of five numbers take 20 MB."""
 
 
 def change(a: np.ndarray, b: np.ndarray, valid: np.ndarray | None = None) -> dict[str, np.ndarray]:
@@ -58,20 +60,28 @@ def interval(
     valid: np.ndarray | None = None,
     *,
     statistic: Literal["r", "change", "difference"],
-    block: int = 10,
+    block: int | None = None,
     draws: int = 1000,
     level: float = 0.95,
     seed: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Block-bootstrap interval of a size of :func:`change`: :data:`INTERVAL_LABEL`.
+    """Block-bootstrap interval of a size of :func:`change`, to be shown as :data:`INTERVAL_LABEL`.
+
+    It answers: had the clip gone on in the same manner, how far could its size lie from that of these rows? It says nothing of other films or
+    other people. Percentiles of the moving-block bootstrap cover far too seldom in clips of this length (``docs/statistics.md``), so blocks are drawn
+    from the clip closed to a ring (Politis & Romano 1992), the size is taken on the scale on which its spread is even (Fisher's z of r, the logarithm
+    of the change), and the standard deviation of the draws is widened by Student's t for the few blocks there are: as many degrees of freedom
+    as overlapping batch means have (Meketon & Schmeiser 1984).
 
     Parameters
     ----------
     a, b : array [T] or [..., T, curves]
+        Predicted responses, z.
     valid : bool [T], optional
+        Rows that count; all of them when left out.
     statistic : "r", "change" or "difference"
-    block : int
-        Rows per block; 10 TRs are 15 s, longer than a haemodynamic response.
+    block : int, optional
+        Rows per block, at most half of those that count; ``2 * sqrt(rows)`` when left out.
     draws : int
     level : float
         Between 0 and 1.
@@ -80,12 +90,13 @@ def interval(
     Returns
     -------
     low, high : float64 arrays without the time axis
-        nan where the size itself is, and everywhere under :data:`LEAST_ROWS` valid rows.
+        nan where the size itself is, and everywhere with fewer than :data:`LEAST_ROWS` valid rows. Where A and B are equal but for an
+        offset, both are the size itself.
 
     Raises
     ------
     StatisticsError
-        When shapes disagree or the statistic is unknown.
+        When shapes disagree, or the statistic or the block is not allowed.
     """
     if statistic not in STATISTICS:
         raise StatisticsError(
@@ -93,23 +104,30 @@ def interval(
             f"Allowed values of statistic are {', '.join(STATISTICS)}, but got {str(statistic)[:40]!r} instead.",
             "Choose one of them.",
         )
+    from scipy.stats import t as student
+
     a, b, axis = _counted(a, b, valid)
     size = change(a, b)[statistic]
     rows = a.shape[axis]
     if rows < LEAST_ROWS:
         return np.full(size.shape, np.nan), np.full(size.shape, np.nan)
+    block = round(2 * np.sqrt(rows)) if block is None else block
+    if not 1 <= block <= rows // 2:
+        raise StatisticsError("block", f"A block must have 1 to {rows // 2} rows here, but got {block} instead.", "Leave it out for the usual one.")
+    counts = _ring_blocks(rows, block, draws, seed)
+    blocks = rows / block
+    widening = student.ppf((1 + level) / 2, 1.5 * (blocks - 1)) * np.sqrt(blocks / (blocks - 1))
     first, second = (np.moveaxis(centred(one, axis), axis, 0).reshape(rows, -1) for one in (a, b))
-    moments = np.stack([first, second, first**2, second**2, first * second], 1).reshape(rows, -1)
-    rng = np.random.default_rng(seed)
-    starts = rng.integers(rows - block + 1, size=(draws, -(-rows // block)))
-    drawn = (starts[:, :, None] + np.arange(block)).reshape(draws, -1)[:, :rows]
-    counts = np.stack([np.bincount(one, minlength=rows) for one in drawn]) / rows
-    values = _of_moments((counts @ moments).reshape(draws, 5, -1), statistic)
-    if statistic == "difference":
-        values = values + size.reshape(-1)
-    tail = (1 - level) / 2
-    low, high = np.quantile(values, [tail, 1 - tail], axis=0).reshape(2, *size.shape)
-    return np.where(np.isnan(size), np.nan, low), np.where(np.isnan(size), np.nan, high)
+    spread = np.empty(first.shape[1])
+    for begin in range(0, first.shape[1], CURVES_AT_ONCE):
+        some = slice(begin, begin + CURVES_AT_ONCE)
+        spread[some] = _bootstrap_sd(first[:, some], second[:, some], counts, statistic)
+    even = TO_EVEN[statistic](size)
+    with np.errstate(invalid="ignore"):
+        reach = widening * spread.reshape(size.shape)
+        low, high = (FROM_EVEN[statistic](even + sign * reach) for sign in (-1, 1))
+    same = ~np.isfinite(even)  # r = 1 or no change at all: every stretch says the same
+    return np.where(same, size, low), np.where(same, size, high)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +141,8 @@ class Beyond:
     largest : float64 array
         Largest absolute size among them.
     share : float64 array
-        Share of null edits whose absolute size is at least as large. A description of these n edits, no p-value.
+        Share of null edits whose absolute size is at least as large. A description of these n edits, no p-value: one more null edit would itself
+        lie outside the largest of n one time in n + 1, and of many curves some would.
     outside : bool array
         Whether the size is larger than the largest of them.
     """
@@ -215,16 +234,47 @@ def _counted(a: np.ndarray, b: np.ndarray, valid: np.ndarray | None) -> tuple[np
     return np.compress(rows, a, axis), np.compress(rows, b, axis), axis
 
 
-def _of_moments(moments: np.ndarray, statistic: str) -> np.ndarray:
-    """A size out of the means of a, b, a², b² and ab, [draws, 5, curves] -> [draws, curves]."""
-    a, b, aa, bb, ab = moments.swapaxes(0, 1)
+def _ring_blocks(rows: int, block: int, draws: int, seed: int) -> np.ndarray:
+    """How often each row is in each draw, as shares: float64 [draws, rows]. Blocks run over the end into the beginning, so all rows count alike."""
+    starts = np.random.default_rng(seed).integers(rows, size=(draws, -(-rows // block)))
+    drawn = (starts[:, :, None] + np.arange(block)).reshape(draws, -1)[:, :rows] % rows
+    return np.bincount((drawn + rows * np.arange(draws)[:, None]).ravel(), minlength=draws * rows).reshape(draws, rows) / rows
+
+
+def _bootstrap_sd(a: np.ndarray, b: np.ndarray, counts: np.ndarray, statistic: str) -> np.ndarray:
+    """SD over draws of a size on its even scale: centred [rows, curves] and [draws, rows] -> [curves]; draws without a size are left out."""
     if statistic == "difference":
-        return a - b
-    var_a, var_b, cov = aa - a**2, bb - b**2, ab - a * b
+        return (counts @ (a - b)).std(0, ddof=1)
+    mean_a, mean_b, square_a, square_b, both = (counts @ one for one in (a, b, a**2, b**2, a * b))
+    var_a, var_b, shared = square_a - mean_a**2, square_b - mean_b**2, both - mean_a * mean_b
     with np.errstate(invalid="ignore", divide="ignore"):
-        if statistic == "r":
-            return cov / np.sqrt(var_a * var_b)
-        return np.sqrt(np.clip(var_a + var_b - 2 * cov, 0, None) / var_a)
+        size = shared / np.sqrt(var_a * var_b) if statistic == "r" else np.sqrt((var_a + var_b - 2 * shared) / var_a)
+        even = TO_EVEN[statistic](size)
+    there = np.isfinite(even)
+    count = there.sum(0)
+    kept = np.where(there, even, 0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = kept.sum(0) / count
+        return np.sqrt((np.where(there, even - mean, 0.0) ** 2).sum(0) / (count - 1))
+
+
+def _fisher(r: np.ndarray) -> np.ndarray:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.arctanh(np.where(np.abs(r) > 1 - 1e-12, np.sign(r), r))
+
+
+def _logarithm(size: np.ndarray) -> np.ndarray:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log(size)
+
+
+def _itself(size: np.ndarray) -> np.ndarray:
+    return size
+
+
+TO_EVEN = {"r": _fisher, "change": _logarithm, "difference": _itself}
+FROM_EVEN = {"r": np.tanh, "change": np.exp, "difference": _itself}
+"""Scales on which the spread of a size depends little on the size itself, and back."""
 
 
 def _longest_run(values: np.ndarray, valid: np.ndarray | None) -> np.ndarray:

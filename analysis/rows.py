@@ -18,7 +18,7 @@ def rows_that_count(valid: np.ndarray | None, rows: int) -> np.ndarray:
     if mask.shape != (rows,) or not mask.any():
         raise StatisticsError(
             "valid",
-            f"valid must hold one entry for each of the {rows} rows, one or more of them true, but got {int(mask.sum())} true of {mask.size} instead.",
+            f"valid must hold one entry for each of {rows} rows, one or more of them true, but got {int(mask.sum())} true of {mask.size} instead.",
             "Use a clip long enough to have valid rows.",
         )
     return mask
