@@ -75,7 +75,7 @@ class Choosing:
         parts, visitor = self.parts, request.session_hash
         mine = self.planning[visitor] = object()
         state = await asyncio.to_thread(self.state, request)
-        known = self._plan_of(visit, request)
+        known = self.plan_of(visit, request)
         if known is not None and not known.problem:
             yield {parts.run.plan: model.plan_value(known)}
             return
@@ -102,14 +102,14 @@ class Choosing:
         """The model that the visitor's next run takes; None when it is not offered any more."""
         return model.find(self.offer.states() if states is None else states, self._model(request))
 
-    def _plan_of(self, visit: Visit, request: gr.Request) -> model.Planned | None:
+    def plan_of(self, visit: Visit, request: gr.Request) -> model.Planned | None:
         """The plan for this very model and clip, if it was made."""
         planned = self.planned.get(request.session_hash)
         return planned if planned is not None and (planned.model, planned.duration) == (self._model(request), visit.duration) else None
 
     def button(self, visit: Visit, request: gr.Request, states: tuple[ModelState, ...] | None = None) -> dict[Any, Any]:
         """Whether Run can be pressed, and if not why."""
-        planned = self._plan_of(visit, request)
+        planned = self.plan_of(visit, request)
         problem = planned.problem if planned is not None else ""
         reason = model.why_not(self.state(request, states), clip=visit.has_clip, problem=problem)
         return {self.parts.run.run: gr.update(interactive=not reason), self.parts.run.why: run.why_value(reason)}
@@ -130,7 +130,7 @@ class Choosing:
 
     def course(self, visit: Visit, request: gr.Request, state: ModelState) -> run.Course:
         """Stages and shares of the bar for a run that begins now."""
-        planned = self._plan_of(visit, request)
+        planned = self.plan_of(visit, request)
         if planned is not None and planned.plan is not None:
             return run.published_course({STAGE_OF.get(part.name, part.name): part.seconds for part in planned.plan.parts})
         return run.EMBEDDED if state.card is None or state.card.simulated else run.published_course()

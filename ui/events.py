@@ -20,6 +20,8 @@ from extractors.transcript import Transcript
 from settings import Settings
 from ui import export, run, stimulus, trust, words
 from ui.choosing import Choosing
+from ui.comparing import Comparing
+from ui.experiment import ExperimentSection
 from ui.export import ExportTab
 from ui.exporting import Exporting
 from ui.line import Job, Line, in_plain_words
@@ -30,7 +32,7 @@ from ui.panel import Panel
 from ui.player import Player, failed, kept, working
 from ui.returning import Returning
 from ui.run import RunSection
-from ui.sessions import Shelf, Visit
+from ui.sessions import NO_CLIP, Shelf, Visit
 from ui.shown import RUN_FILM, Shown, landing, of_example, of_run, top_value
 from ui.stimulus import StimulusSection
 from ui.words import WordsTab
@@ -63,6 +65,7 @@ class Parts:
     visit: gr.State
     top: Panel
     stimulus: StimulusSection
+    experiment: ExperimentSection
     run: RunSection
     player: Player
     trust: Panel
@@ -109,6 +112,8 @@ class Handlers:
         self.newest: dict[str, Visit] = {}
         self.exporting = Exporting(parts, settings=settings, shelf=shelf, keep=self._keep, newest=self.newest)
         self.measuring = Measuring(parts, settings=settings, shelf=shelf, keep=self._keep, newest=self.newest)
+        held = {"settings": settings, "shelf": shelf, "runs": runs, "choosing": self.choosing, "newest": self.newest}
+        self.comparing = Comparing(parts, keep=self._keep, show=self._show, **held)
         self.returning = Returning()
         self.opening = Opening(
             parts,
@@ -119,6 +124,7 @@ class Handlers:
             keep=self._keep,
             show=self._show,
             open_example=self._open_example,
+            opened=self.comparing.take_from,
         )
         self.looking_elsewhere: set[str] = set()  # jobs whose visitor opened an example meanwhile: the player stays with that
 
@@ -145,9 +151,8 @@ class Handlers:
         job = self.runs.of(request.session_hash)
         if job is not None:
             self.looking_elsewhere.add(job.id)
-        visit = visit.but(
-            upload="", example=shown.example, run="", name=shown.title, n_trs=shown.n_trs, duration=shown.duration, shown=shown.transcript, **NO_WORDS
-        )
+        about = {"name": shown.title, "n_trs": shown.n_trs, "duration": shown.duration, "shown": shown.transcript}
+        visit = visit.but(**NO_CLIP | {"example": shown.example}, **about, **NO_WORDS)
         parts = self.parts
         changes = self._show(shown) | {
             **self._keep(visit, request),
@@ -157,7 +162,7 @@ class Handlers:
             parts.stimulus.no_transcript: gr.update(visible=False),
         }
         if job is None:
-            changes |= {parts.run.status: run.empty()}
+            changes |= {parts.run.status: run.empty(), parts.experiment.status: run.empty()}
         return changes | self.choosing.button(visit, request)
 
     async def receive_upload(self, visit: Visit, event: gr.EventData, request: gr.Request) -> AsyncIterator[dict[Any, Any]]:
@@ -206,7 +211,7 @@ class Handlers:
         clip = job.result
         visit = self.newest.get(request.session_hash, visit)  # a run may have ended meanwhile
         mine = {"uploads": (*visit.uploads, token), "clips": (*visit.clips, clip)}
-        visit = visit.but(upload=token, example="", run="", name=name, n_trs=clip.n_trs, duration=clip.duration, **mine, **NO_WORDS)
+        visit = visit.but(**NO_CLIP | {"upload": token}, name=name, n_trs=clip.n_trs, duration=clip.duration, **mine, **NO_WORDS)
         kept_visit = self._keep(visit, request)
         card = await asyncio.to_thread(self.choosing.clip_card, visit, request)
         ready = {
@@ -271,6 +276,8 @@ class Handlers:
             changes = self._open_example(fresh, shown, request)
         changes[parts.run.run] = {**changes[parts.run.run], "visible": True}
         changes |= {parts.export.made: {}, parts.stimulus.delete: gr.update(visible=False), parts.run.stop: gr.update(visible=False)}
+        self.comparing.leave(request.session_hash)
+        changes[parts.experiment.status] = run.empty()
         return changes | {parts.run.status: run.empty(), parts.stimulus.transcript_note: _line("Your clips and their results are deleted.")}
 
     # run ----------------------------------------------------------------------------------------------------------------------------
@@ -309,7 +316,7 @@ class Handlers:
                 raise ModelError("model_not_ready", message, state.way_out if state is not None else "Choose another model.")
             job = self.runs.join(request.session_hash, self._job(visit, state), about=self.choosing.course(visit, request, state))
         except CineglassError as error:
-            if error.code != "already_running":  # a second click while the first one runs changes nothing
+            if error.code != "already_running" or self.comparing.going(request):  # a second click while the first one runs changes nothing
                 yield idle | {parts.run.status: run.failed(error)} | await asyncio.to_thread(self._again, visit, request)
             return
         told: Any = None
@@ -356,6 +363,8 @@ class Handlers:
                 film, name = self.shelf.upload(visit.upload), visit.name
             elif visit.run:
                 film, name = self.shelf.run(visit.run) / RUN_FILM, visit.name
+            elif visit.comparison:
+                film, name = self.shelf.side(visit.comparison, "a") / RUN_FILM, visit.name
             else:
                 film, name = of_example(visit.example, self.settings).clip.path, visit.name
             given = visit.transcript if visit.given else None
@@ -385,7 +394,9 @@ class Handlers:
         else:
             visit = visit.but(**NO_WORDS)
             changes = {section.transcript_note: {"lines": []}, section.no_transcript: gr.update(visible=False)}
-        visit = visit.but(shown=shown.transcript, runs=(*newest.runs, finished.token))
+        if visit.upload and not another:
+            visit = visit.but(result=f"runs/{finished.token}")
+        visit = visit.but(shown=shown.transcript, runs=(*newest.runs, finished.token), comparisons=newest.comparisons)
         if elsewhere and visit.upload and not another:  # the example that was opened meanwhile had emptied the card
             changes[section.clip] = self.choosing.clip_card(visit, request, finished.result.clip)
         return (
@@ -425,6 +436,7 @@ class Handlers:
         self.choosing.leave(request.session_hash)
         self.exporting.leave(request.session_hash)
         self.measuring.leave(request.session_hash)
+        self.comparing.leave(request.session_hash)
         self.newest.pop(request.session_hash, None)
 
     # words --------------------------------------------------------------------------------------------------------------------------
@@ -535,13 +547,15 @@ def wire(demo: gr.Blocks, handlers: Handlers) -> None:
         running.why,
         running.stop,
         running.status,
+        parts.experiment.panel,
+        parts.experiment.status,
         text.table,
         text.note,
         text.undo,
         parts.tab,
     ]
     planned = [running.picker, running.plan, running.run, running.why]
-    demo.load(handlers.opening.open_page, [parts.visit, parts.tab], scene, js=TAB_SAYS, **now)
+    opened = demo.load(handlers.opening.open_page, [parts.visit, parts.tab], scene, js=TAB_SAYS, **now)
     changes_clip = (
         section.gallery.pick(handlers.pick_example, [parts.visit], scene, **now),
         section.upload.dropped(handlers.receive_upload, [parts.visit], scene, **long),
@@ -551,17 +565,24 @@ def wire(demo: gr.Blocks, handlers: Handlers) -> None:
     for event in changes_clip:
         event.then(handlers.choosing.plan_run, [parts.visit], planned, **long)
     running.plan.again(handlers.choosing.plan_run, [parts.visit], planned, **long)
-    section.transcript_file.dropped(handlers.read_transcript, [parts.visit], scene, **now)
-    section.no_transcript.click(handlers.leave_transcript, [parts.visit], scene, **now)
+    given = section.transcript_file.dropped(handlers.read_transcript, [parts.visit], scene, **now)
+    left_out = section.no_transcript.click(handlers.leave_transcript, [parts.visit], scene, **now)
 
-    running.recogniser.choose(handlers.choose_recogniser, [parts.visit], scene, **all_of_them)
+    source = running.recogniser.choose(handlers.choose_recogniser, [parts.visit], scene, **all_of_them)
     run_event = running.run.click(handlers.run_clip, [parts.visit], scene, trigger_mode="once", **long)
-    running.stop.click(handlers.stop_run, None, scene, cancels=[run_event], **now)
+    stopped = running.stop.click(handlers.stop_run, None, scene, cancels=[run_event], **now)
     deleted = section.delete.click(handlers.delete_now, [parts.visit], scene, cancels=[run_event], **now)
     deleted.then(handlers.choosing.plan_run, [parts.visit], planned, **long)
 
-    text.table.edit(handlers.edit_words, [parts.visit], scene, **all_of_them)
-    text.undo.click(handlers.undo_words, [parts.visit], scene, **now)
+    edited = text.table.edit(handlers.edit_words, [parts.visit], scene, **all_of_them)
+    undone = text.undo.click(handlers.undo_words, [parts.visit], scene, **now)
+
+    panel, comparing = parts.experiment.panel, handlers.comparing
+    panel.change(comparing.change, [parts.visit], [panel], **all_of_them)
+    comparison = panel.compare(comparing.compare, [parts.visit], scene, trigger_mode="once", **long)
+    panel.stop(comparing.stop, [parts.visit], scene, cancels=[comparison], **now)
+    for event in (opened, *changes_clip, given, left_out, source, run_event, stopped, deleted, edited, undone):  # another A
+        event.then(comparing.look, [parts.visit], [panel], **now)
     made = [parts.visit, parts.export.made]
     making = parts.export.kinds.make(handlers.exporting.make, [parts.visit], made, **long)
     parts.export.made.stop(handlers.exporting.stop, [parts.visit], made, cancels=[making], **now)

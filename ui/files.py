@@ -52,6 +52,11 @@ def routes(shelf: Shelf) -> list[Route | Mount]:
     async def of_run(request: Request) -> Response:
         return await _answer(lambda: shelf.run(request.path_params["id"]), request.path_params["file"], shelf)
 
+    async def of_side(request: Request) -> Response:
+        """A or B of a comparison."""
+        id, side = request.path_params["id"], request.path_params["side"]
+        return await _answer(lambda: shelf.side(id, side), request.path_params["file"], shelf)
+
     async def of_example(request: Request) -> Response:
         return await _answer(lambda: example_folder(request.path_params["id"], shelf.settings), request.path_params["file"], shelf)
 
@@ -79,6 +84,7 @@ def routes(shelf: Shelf) -> list[Route | Mount]:
     return [
         Route("/cineglass/server", server, methods=["GET"]),
         Route("/cineglass/runs/{id}/{file}", of_run, methods=["GET", "HEAD"]),
+        Route("/cineglass/comparisons/{id}/{side}/{file}", of_side, methods=["GET", "HEAD"]),
         Route("/cineglass/examples/{id}/{file}", of_example, methods=["GET", "HEAD"]),
         Route("/cineglass/exports/{id}/{file}", exported, methods=["GET", "HEAD"]),
         Route(f"/{surface_address()}", surface, methods=["GET", "HEAD"]),
@@ -127,7 +133,8 @@ def _file(find: Callable[[], Path], name: str, shelf: Shelf) -> Path:
     if name not in TRANSCRIPTS and not CHUNK.fullmatch(name):
         raise FileNotFoundError(name)
     # An example's folder belongs to the project, or to whoever baked it, and is not written to
-    home = folder if folder.is_relative_to(shelf.runs) else shelf.settings.cache_dir / "made" / sha256(str(folder).encode()).hexdigest()[:24]
+    own = folder.is_relative_to(shelf.runs) or folder.is_relative_to(shelf.comparisons)
+    home = folder if own else shelf.settings.cache_dir / "made" / sha256(str(folder).encode()).hexdigest()[:24]
     made = home / name
     newest = max((folder / source).stat().st_mtime for source in ("responses.json", "transcript.tsv") if (folder / source).is_file())
     if made.is_file() and made.stat().st_mtime >= newest:

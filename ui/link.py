@@ -16,10 +16,12 @@ from extractors.errors import CacheError, CineglassError
 from settings import Settings
 from ui import model
 from ui.sessions import TOKEN, Shelf
-from ui.shown import Shown, of_example, of_run
+from ui.shown import Shown, of_comparison, of_example, of_run
 
 if TYPE_CHECKING:
+    from encoder.cards import Card
     from experiments.models import ModelState
+    from experiments.predict import Result
 
 EXAMPLE = re.compile(r"[a-z0-9-]{1,100}")
 MODEL_MOST = 200
@@ -34,8 +36,8 @@ class Asked:
 
     Attributes
     ----------
-    example, run : str
-        The result: id of an example, or id of a run on the shelf. A link has at most one of them.
+    example, run, comparison : str
+        The result: id of an example, or id of a run or a comparison on the shelf. A link has at most one of them.
     model : str
         Key or id of a model.
     """
@@ -43,14 +45,16 @@ class Asked:
     example: str = ""
     run: str = ""
     model: str = ""
+    comparison: str = ""
 
 
 def asked(query: Mapping[str, Any]) -> Asked:
     """Read a query string; its values are anybody's text and go no further than these forms."""
-    values = {name: str(query.get(name, "")) for name in ("example", "run", "model")}
-    run = values["run"] if TOKEN.fullmatch(values["run"]) else ""
-    example = values["example"] if not run and EXAMPLE.fullmatch(values["example"]) else ""
-    return Asked(example, run, values["model"] if len(values["model"]) <= MODEL_MOST else "")
+    values = {name: str(query.get(name, "")) for name in ("example", "run", "model", "comparison")}
+    comparison = values["comparison"] if TOKEN.fullmatch(values["comparison"]) else ""
+    run = values["run"] if not comparison and TOKEN.fullmatch(values["run"]) else ""
+    example = values["example"] if not run and not comparison and EXAMPLE.fullmatch(values["example"]) else ""
+    return Asked(example, run, values["model"] if len(values["model"]) <= MODEL_MOST else "", comparison)
 
 
 def model_of(link: Asked, states: Iterable[ModelState]) -> ModelState | None:
@@ -67,6 +71,8 @@ def result_of(link: Asked, *, shelf: Shelf, settings: Settings, states: Iterable
     CacheError
         ``gone`` with one sentence for a person, when it is not here (any more) or cannot be read.
     """
+    if link.comparison:
+        return _comparison(link, shelf, states)
     if not link.run:
         try:
             return of_example(link.example, settings)
@@ -78,6 +84,20 @@ def result_of(link: Asked, *, shelf: Shelf, settings: Settings, states: Iterable
         result = load_result(shelf.run(link.run))
     except CineglassError:
         raise CacheError("gone", GONE, "") from None
+    return of_run(link.run, result, title=result.clip.name, card=_card(result, states))
+
+
+def _comparison(link: Asked, shelf: Shelf, states: Iterable[ModelState]) -> Shown:
+    from experiments.comparison_files import load_comparison
+
+    try:
+        comparison = load_comparison(shelf.comparison(link.comparison))
+    except CineglassError:
+        raise CacheError("gone", GONE, "") from None
+    return of_comparison(link.comparison, comparison, title=comparison.label_a, card=_card(comparison.a, states))
+
+
+def _card(result: Result, states: Iterable[ModelState]) -> Card | None:
+    """The card of the model that made a result, if it is offered here."""
     cards = (state.card for state in states if state.card is not None)
-    card = next((card for card in cards if card.model_id == result.responses.model_id), None)
-    return of_run(link.run, result, title=result.clip.name, card=card)
+    return next((card for card in cards if card.model_id == result.responses.model_id), None)

@@ -127,9 +127,10 @@ class Measuring:
         """The result in the player, by its address."""
         _, _, rest = str(place).partition("cineglass/")
         kind, _, name = rest.partition("/")
-        if kind not in ("examples", "runs") or not name:
+        if kind not in ("examples", "runs", "comparisons") or not name:
             raise SelectionError("no_result", "There is no result in the player.", "Run a clip or open an example.")
-        link = Asked(example=name) if kind == "examples" else Asked(run=name)
+        name = name.partition("/")[0]  # of a comparison, the table stands beside A
+        link = {"examples": Asked(example=name), "runs": Asked(run=name), "comparisons": Asked(comparison=name)}[kind]
         return result_of(link, shelf=self.shelf, settings=self.settings, states=())
 
 

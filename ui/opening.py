@@ -13,10 +13,11 @@ from ui import link, model
 from ui.choosing import Choosing
 from ui.player import empty
 from ui.returning import Returning
-from ui.sessions import Shelf, Visit
+from ui.sessions import NO_CLIP, Shelf, Visit
 from ui.shown import Shown, landing
 
 if TYPE_CHECKING:
+    from experiments.comparison import Comparison
     from ui.events import Parts
 
 TAB_SAYS = """visit => {
@@ -40,6 +41,8 @@ class Opening:
     returning : Returning
     keep, show, open_example : callable
         Of :class:`ui.events.Handlers`: keep a visit, show a result, go over to an example.
+    opened : callable
+        Told of a comparison that is shown, and to whom.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class Opening:
         keep: Callable[[Visit, gr.Request], dict[Any, Any]],
         show: Callable[[Shown], dict[Any, Any]],
         open_example: Callable[[Visit, Shown, gr.Request], dict[Any, Any]],
+        opened: Callable[[Comparison, gr.Request], None],
     ):
         self.parts = parts
         self.settings = settings
@@ -62,6 +66,7 @@ class Opening:
         self._keep = keep
         self._show = show
         self._open_example = open_example
+        self._opened = opened
 
     def open_page(self, visit: Visit, said: Any, request: gr.Request) -> dict[Any, Any]:
         """Show what the address names, if there is such a thing.
@@ -82,13 +87,14 @@ class Opening:
 
     def _come_back(self, visit: Visit, left: Visit, again: bool, request: gr.Request) -> dict[Any, Any]:
         parts = self.parts
-        visit = visit.but(uploads=left.uploads, runs=left.runs, clips=left.clips, exports=left.exports, made=left.made)
+        visit = visit.but(uploads=left.uploads, runs=left.runs, comparisons=left.comparisons, clips=left.clips, exports=left.exports, made=left.made)
         changes = self._keep(visit, request) | self._open_link(visit, request)
         changes[parts.stimulus.delete] = gr.update(visible=True)
         if left.made:
             changes[parts.export.made] = {"state": "done", "message": "", "made": list(left.made)}
         if again and self.shelf.has_upload(left.upload):
-            visit = changes[parts.visit].but(upload=left.upload, example="", run="", name=left.name, n_trs=left.n_trs, duration=left.duration)
+            about = {"name": left.name, "n_trs": left.n_trs, "duration": left.duration}
+            visit = changes[parts.visit].but(**NO_CLIP | {"upload": left.upload, "result": left.result}, **about)
             changes |= self._keep(visit, request) | self.choosing.button(visit, request)
             changes[parts.stimulus.clip] = self.choosing.clip_card(visit, request)
             changes[parts.stimulus.gallery] = gr.update(value={**parts.stimulus.gallery.value, "chosen": None})
@@ -101,7 +107,7 @@ class Opening:
         if state is not None:
             self.choosing.take(state, request)
         changes = self.choosing.look(visit, request)
-        if not (asked.example or asked.run) or asked.example == visit.example:
+        if not (asked.example or asked.run or asked.comparison) or (asked.example and asked.example == visit.example):
             return changes
         try:
             shown = link.result_of(asked, shelf=self.shelf, settings=self.settings, states=states)
@@ -110,7 +116,10 @@ class Opening:
             return changes | {self.parts.player: {**first.payload, "notice": error.message} if first else empty(error.message)}
         if shown.example:
             return changes | self._open_example(visit, shown, request)
-        visit = visit.but(upload="", example="", run=asked.run, name=shown.title, n_trs=shown.n_trs, duration=shown.duration, shown=shown.transcript)
+        about = {"name": shown.title, "n_trs": shown.n_trs, "duration": shown.duration, "shown": shown.transcript}
+        visit = visit.but(**NO_CLIP | {"run": asked.run, "comparison": asked.comparison}, **about)
+        if shown.comparison is not None:
+            self._opened(shown.comparison, request)
         card = self.choosing.clip_card(visit, request, shown.clip)
         kept_visit = self._keep(visit, request)
         return changes | self._show(shown) | kept_visit | {self.parts.stimulus.clip: card} | self.choosing.button(visit, request, states)

@@ -13,7 +13,7 @@ import gradio as gr
 
 from extractors.errors import CineglassError
 from settings import ASSETS, Settings, get_settings
-from ui import api, events, files
+from ui import api, events, experiment, files
 from ui.export import export_tab
 from ui.line import Line
 from ui.measured import measured_tab, measured_value
@@ -72,6 +72,7 @@ def build_demo(settings: Settings | None = None, *, predict: Callable[..., Itera
         with gr.Row(elem_id="cp-room"):
             with gr.Column(elem_id="cp-left"):
                 stimulus = stimulus_section(_examples(settings), first.example if first else None, settings)
+                bench = experiment.experiment_section(_experiment(first, settings))
                 resting = why_not(usual, clip=first is not None)
                 run = run_section(picker_value(models, settings.model), *_recognisers(settings), why_not=resting)
             with gr.Column(elem_id="cp-right"):
@@ -85,7 +86,7 @@ def build_demo(settings: Settings | None = None, *, predict: Callable[..., Itera
                     export = export_tab(events.export_of(first) if first else {})
                 with gr.Tab("Measured"):
                     measured = measured_tab(measured_value(first, settings))
-        parts = events.Parts(visit, top, stimulus, run, player, trust, words, export, measured, tab)
+        parts = events.Parts(visit, top, stimulus, bench, run, player, trust, words, export, measured, tab)
         events.wire(demo, events.Handlers(parts, settings=settings, shelf=shelf, runs=runs, predict=predict, offer=offer))
         api.add_endpoints(settings=settings, shelf=shelf, runs=runs, predict=predict, offer=offer)
     # A backstop only: what waits here for long are the two lines' generators, and those lines have bounds of their own
@@ -112,7 +113,7 @@ def launch_arguments(demo: gr.Blocks, settings: Settings | None = None) -> dict[
         "strict_cors": True,
         "max_threads": 40 + 2 * settings.queue_size,
         "theme": theme(),
-        "css_paths": [ASSETS / "page" / "page.css"],
+        "css_paths": [ASSETS / "page" / "page.css", ASSETS / "page" / "experiment.css"],
         "favicon_path": str(ASSETS / "page" / "favicon.png"),
         "footer_links": ["api"],
         "app_kwargs": {"routes": files.routes(shelf), "lifespan": _housekeeping(shelf)},
@@ -183,6 +184,17 @@ def _examples(settings: Settings) -> list[dict[str, Any]]:
     if len({example["badge"] for example in listed}) == 1:  # worth a line only where they differ
         listed = [{**example, "badge": ""} for example in listed]
     return listed
+
+
+def _experiment(first: Shown | None, settings: Settings) -> dict[str, Any]:
+    """Section 2 on landing; what a comparison costs is said once something is chosen."""
+    from experiments.examples import list_examples
+
+    clips = [(example.id, example.title) for example in list_examples(settings) if first is None or example.id != first.example]
+    if first is None:
+        return experiment.experiment_value(experiment.Base(), experiment.Bench(), clips=clips)
+    base = experiment.Base(first.title, has_video=first.clip.has_video, has_audio=first.clip.has_audio)
+    return experiment.experiment_value(base, experiment.Bench(), clips=clips)
 
 
 def _recognisers(settings: Settings) -> tuple[list[tuple[str, str]], str, list[dict[str, Any]]]:

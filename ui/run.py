@@ -101,7 +101,7 @@ def run_section(models: dict[str, Any], recognisers: list[tuple[str, str]], chos
         Why Run rests at first; "" when it does not.
     """
     with gr.Column(elem_classes="cp-section", elem_id="cp-run-section"):
-        gr.HTML("<h2>2 Run</h2>", elem_classes="cp-section-title", apply_default_css=False)
+        gr.HTML("<h2>3 Run</h2>", elem_classes="cp-section-title", apply_default_css=False)
         picker = Panel("models", models, sends=("choose",), elem_id="cp-models")
         recogniser = Panel("choice", {"label": "Words", "options": recognisers, "chosen": chosen}, sends=("choose",), elem_id="cp-recogniser")
         note = Panel("notes", {"lines": notes})

@@ -36,6 +36,10 @@ class Visit:
         Id of the example that Run runs; "" when that is another film.
     run : str
         Id of the result whose film Run runs, opened by a link; "" when that is another film. The result need not be this visitor's.
+    comparison : str
+        Id of the comparison whose A Run runs, opened by a link; "" when that is another film. It need not be this visitor's either.
+    result : str
+        Place of the newest result of ``upload``, "runs/ID" or "comparisons/ID"; "" before its first run.
     name : str
         The visitor's file name (hostile text, for display only).
     n_trs, duration : int, float
@@ -50,7 +54,7 @@ class Visit:
         Name of the file that ``transcript`` came from; "" for edits.
     shown : Transcript or None
         Words of the result in the player, as it was made.
-    uploads, runs, clips, exports : tuple
+    uploads, runs, comparisons, clips, exports : tuple
         Everything this visit brought here, for *delete now*: ids, and the admitted clips.
     made : tuple of dict
         What was exported, newest first, as the page lists it.
@@ -61,6 +65,8 @@ class Visit:
     upload: str = ""
     example: str = ""
     run: str = ""
+    comparison: str = ""
+    result: str = ""
     name: str = ""
     n_trs: int = 0
     duration: float = 0.0
@@ -71,6 +77,7 @@ class Visit:
     shown: Transcript | None = None
     uploads: tuple[str, ...] = ()
     runs: tuple[str, ...] = ()
+    comparisons: tuple[str, ...] = ()
     clips: tuple[Clip, ...] = ()
     exports: tuple[str, ...] = ()
     made: tuple[dict[str, Any], ...] = ()
@@ -80,16 +87,28 @@ class Visit:
     @property
     def owns(self) -> bool:
         """Whether this visit brought anything here that it can delete."""
-        return bool(self.uploads or self.runs or self.clips or self.exports)
+        return bool(self.uploads or self.runs or self.comparisons or self.clips or self.exports)
 
     @property
     def has_clip(self) -> bool:
         """Whether there is a film for Run to run."""
-        return bool(self.upload or self.example or self.run)
+        return bool(self.upload or self.example or self.run or self.comparison)
+
+    @property
+    def place(self) -> str:
+        """Where the finished result of the film that Run runs lies: "examples/ID", "runs/ID" or "comparisons/ID" (its A); "" when it has none."""
+        if self.upload:
+            return self.result
+        named = (("examples", self.example), ("runs", self.run), ("comparisons", self.comparison))
+        return next((f"{kind}/{id}" for kind, id in named if id), "")
 
     def but(self, **changes: object) -> Visit:
         """A copy with some fields changed."""
         return replace(self, **changes)
+
+
+NO_CLIP: dict[str, Any] = {"upload": "", "example": "", "run": "", "comparison": "", "result": ""}
+"""Changes of a visit that goes over to another clip, before that one is named."""
 
 
 class Shelf:
@@ -106,6 +125,7 @@ class Shelf:
         self.gradio = settings.cache_dir / "incoming"
         self.uploads = settings.cache_dir / "uploads"
         self.runs = settings.cache_dir / "runs"
+        self.comparisons = settings.cache_dir / "comparisons"
         self.exports = settings.cache_dir / "exports"
 
     def uploaded(self, path: str | Path) -> Path:
@@ -170,6 +190,23 @@ class Shelf:
             raise CacheError("gone", "This result is no longer kept here.", "Run the clip again, or open an example.")
         return self.runs / token
 
+    def new_comparison(self) -> tuple[str, Path]:
+        """A fresh id and the folder its comparison goes to (not made yet)."""
+        token = secrets.token_hex(16)
+        return token, self.comparisons / token
+
+    def comparison(self, token: str) -> Path:
+        """Folder of a comparison; raises CacheError ``gone`` when it has expired or was deleted."""
+        if not TOKEN.fullmatch(token) or not (self.comparisons / token / "comparison.json").is_file():
+            raise CacheError("gone", "This comparison is no longer kept here.", "Compare again, or open an example.")
+        return self.comparisons / token
+
+    def side(self, token: str, side: str) -> Path:
+        """Folder of A or B ("a", "b") of a comparison; raises CacheError ``gone`` as :meth:`comparison` does."""
+        if side not in ("a", "b"):
+            raise CacheError("gone", "A comparison has the sides a and b.", "Open it again.")
+        return self.comparison(token) / side
+
     def new_export(self) -> tuple[str, Path]:
         """A fresh id and the folder that exported files go to (not made yet)."""
         token = secrets.token_hex(16)
@@ -201,6 +238,9 @@ class Shelf:
         for token in visit.runs:
             if TOKEN.fullmatch(token):
                 shutil.rmtree(self.runs / token, ignore_errors=True)
+        for token in visit.comparisons:
+            if TOKEN.fullmatch(token):
+                shutil.rmtree(self.comparisons / token, ignore_errors=True)
         for token in visit.exports:
             if TOKEN.fullmatch(token):
                 shutil.rmtree(self.exports / token, ignore_errors=True)
@@ -223,7 +263,7 @@ class Shelf:
         oldest_allowed = now - self.settings.keep_hours * 3600
         kept: list[tuple[float, int, Path]] = []
         gone = purge(settings=self.settings)
-        for root in (self.gradio, self.uploads, self.runs, self.exports, self.settings.cache_dir / "transcripts"):
+        for root in (self.gradio, self.uploads, self.runs, self.comparisons, self.exports, self.settings.cache_dir / "transcripts"):
             for entry in root.iterdir() if root.is_dir() else ():
                 try:
                     age, size = _age_and_size(entry)

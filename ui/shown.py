@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from extractors.clip import Clip
@@ -13,6 +13,7 @@ from settings import Settings
 if TYPE_CHECKING:
     from encoder.cards import Card
     from encoder.responses import Responses
+    from experiments.comparison import Comparison
 
 
 RUN_FILM = "film.mp4"
@@ -42,6 +43,8 @@ class Shown:
     card_file : bool
         Whether the card lies under ``place`` as ``card.yaml``.
     responses : Responses
+    comparison : Comparison or None
+        Where the player shows A and B; all other fields are those of A.
     """
 
     payload: dict[str, Any]
@@ -58,6 +61,7 @@ class Shown:
     card: Card | None
     card_file: bool
     responses: Responses
+    comparison: Comparison | None = None
 
 
 def of_example(name: str, settings: Settings) -> Shown:
@@ -107,6 +111,42 @@ def of_run(token: str, result: Any, *, title: str, card: Card | None) -> Shown:
     )
 
 
+def of_comparison(token: str, comparison: Comparison, *, title: str, card: Card | None) -> Shown:
+    """A comparison that lies on the shelf under ``token``: A is the result, B lies beside it; ``card`` is that of the model that ran."""
+    place = f"cineglass/comparisons/{token}"
+    about = {"title": title, "caption": None, "opens_with": (), "film_name": RUN_FILM, "example": "", "card": card, "card_file": False}
+    other = _shown(comparison.b, place=f"{place}/b", **about).payload
+    shown = _shown(comparison.a, place=f"{place}/a", run_id=place, other=other, between=comparison_part(comparison, card), **about)
+    return replace(shown, comparison=comparison)
+
+
+def comparison_part(comparison: Comparison, card: Card | None) -> dict[str, Any]:
+    """What the player says of a comparison: what B changes, every sentence and number, and the band of the null edits."""
+    from encoder.curves import curve_ids
+    from encoder.lesions import parse_lesions
+    from experiments.findings import sentences
+    from extractors.edit_language import parse_edits
+    from viz.payload import pack_band, pack_comparison, subject_id
+
+    responses, null = comparison.a.responses, comparison.null
+    subjects = {None: "mean", **{subject: subject_id(label) for subject, label in zip(responses.subjects, responses.subject_labels, strict=True)}}
+    b_warnings = [text for text in comparison.b.responses.warnings if text not in responses.warnings]
+    return pack_comparison(
+        paired=comparison.paired,
+        why=comparison.why,
+        kind=comparison.kind,
+        a=comparison.label_a,
+        b=comparison.label_b,
+        edits=[edit.says for edit in parse_edits(comparison.edits)],
+        lesions=[lesion.says for lesion in parse_lesions(comparison.lesions)],
+        band=None if null is None or not comparison.paired else pack_band(null.half_width, curve_ids(), n=len(null.edits)),
+        said={id: sentences(comparison, subject) for subject, id in subjects.items()},
+        rows={id: comparison.tables[subject] for subject, id in subjects.items()},
+        notes=b_warnings,
+        calibrated=card.calibrated if card is not None else comparison.calibrated,
+    )
+
+
 def _shown(
     result: Any,
     *,
@@ -118,6 +158,9 @@ def _shown(
     example: str,
     card: Card | None,
     card_file: bool,
+    run_id: str = "",
+    other: dict[str, Any] | None = None,
+    between: dict[str, Any] | None = None,
 ) -> Shown:
     from viz.payload import pack
 
@@ -132,9 +175,11 @@ def _shown(
         title=title,
         caption=caption,
         opens_with=tuple(opens_with),
-        run_id=place,
+        run_id=run_id or place,
         has_sound=clip.has_audio,
         chunk_url=lambda number: f"{place}/parcels-{number}.i8",
+        other=other,
+        comparison=between,
         **extra,
     )
     return Shown(
