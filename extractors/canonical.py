@@ -19,7 +19,7 @@ from extractors.worker_process import THREADS
 
 _X264 = {"preset": "ultrafast", "crf": "23", "maxrate": "6M", "bufsize": "12M"}  # a third of veryfast's work, two to three times its bytes
 _X264_THREADS = 2  # part of the result: another number gives other bytes
-_AAC_RATES = (16000, 22050, 24000, 32000, 44100, 48000)
+AAC_RATES = (16000, 22050, 24000, 32000, 44100, 48000)
 _BT709, _UNKNOWN = 1, 2
 _SD_MATRICES = (5, 6)  # BT.470BG and SMPTE 170M, kept as they are
 
@@ -82,6 +82,32 @@ def write_canonical(upload: str, demuxer: str, found: Probe, film_path: str, sam
     return result
 
 
+def picture_encoder(target: av.container.OutputContainer, rate: Fraction, size: tuple[int, int], **options: str):
+    """A new stream of canonical pictures at a constant ``rate``; pictures are numbered by their ``pts``. ``options`` go to the encoder."""
+    stream = target.add_stream("libx264", rate=rate, options=_X264 | options)
+    context = stream.codec_context
+    context.width, context.height = size
+    context.pix_fmt = "yuv420p"
+    context.time_base = 1 / rate
+    context.thread_count = _X264_THREADS
+    context.gop_size = max(1, round(2 * rate))  # a seek lands within two seconds
+    return stream
+
+
+def sound_encoder(target: av.container.OutputContainer, rate: int, layout: str, bits: int = 64000):
+    """A new stream of canonical sound of ``bits`` a second and channel."""
+    return target.add_stream("aac", rate=rate, layout=layout, bit_rate=bits * (1 if layout == "mono" else 2))
+
+
+def sound_frame(block: np.ndarray, rate: int, start: int) -> av.AudioFrame:
+    """Samples, float32 [channels, n], as a frame whose first one is number ``start``."""
+    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block), format="fltp", layout="mono" if len(block) == 1 else "stereo")
+    frame.sample_rate = rate
+    frame.time_base = Fraction(1, rate)
+    frame.pts = start
+    return frame
+
+
 class _CopiedVideo:
     """Packets of a canonical track, with their times set to the exact grid of the frame rate."""
 
@@ -130,13 +156,7 @@ class _EncodedVideo:
         self._decoder = stream
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = THREADS
-        self._encoder = target.add_stream("libx264", rate=self._rate, options=_X264)
-        context = self._encoder.codec_context
-        context.width, context.height = self.size
-        context.pix_fmt = "yuv420p"
-        context.time_base = 1 / self._rate
-        context.thread_count = _X264_THREADS
-        context.gop_size = max(1, round(2 * self._rate))  # a seek lands within two seconds
+        self._encoder = picture_encoder(target, self._rate, self.size)
         self._shrinker, self._reformatter = VideoReformatter(), VideoReformatter()
         self._graph = None
         self._pending: tuple[int, av.VideoFrame] | None = None
@@ -243,9 +263,9 @@ class _Audio:
         if self.track.copyable:
             self._out = target.add_stream_from_template(stream)
             return
-        rate = self.track.rate if self.track.rate in _AAC_RATES else 48000
+        rate = self.track.rate if self.track.rate in AAC_RATES else 48000
         layout = "mono" if self.track.channels == 1 else "stereo"
-        self._out = target.add_stream("aac", rate=rate, layout=layout, bit_rate=64000 * (1 if layout == "mono" else 2))
+        self._out = sound_encoder(target, rate, layout)
         self._line = SoundLine(rate, layout, round(found.duration * rate))
         self._encoded = 0
 
@@ -279,9 +299,6 @@ class _Audio:
         self._filled += block.shape[1]
 
     def _encode(self, block: np.ndarray) -> Iterator[av.Packet]:
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block), format="fltp", layout=self._line.layout)
-        frame.sample_rate = self._line.rate
-        frame.time_base = Fraction(1, self._line.rate)
-        frame.pts = self._encoded
+        frame = sound_frame(block, self._line.rate, self._encoded)
         self._encoded += block.shape[1]
         yield from self._out.encode(frame)

@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 
 import av
 import numpy as np
@@ -23,15 +24,20 @@ from extractors.gate_probe import probe
 from extractors.grid import n_trs
 from extractors.worker_process import broken, disk_full, limit_this_process, out_of_memory, read_job
 
-_SAY_EVERY_S = 0.25
+SAY_EVERY_S = 0.25
 
 
 def main() -> int:
     """Do the job that stdin names; always 0 when an answer was given."""
+    return answer(_admit)
+
+
+def answer(work: Callable[[dict], dict]) -> int:
+    """Within the job's limits say what ``work`` makes of it, or why it cannot be done."""
     job = read_job()
     limit_this_process(job["memory_mb"], job["cpu_s"], job["file_mb"])
     try:
-        say(result=_admit(job))
+        say(result=work(job))
     except CineglassError as error:
         refuse(error)
     except MemoryError:
@@ -72,7 +78,7 @@ def _admit(job: dict) -> dict:
 
     def tell(reached: float) -> None:
         nonlocal said
-        if time.monotonic() - said > _SAY_EVERY_S:
+        if time.monotonic() - said > SAY_EVERY_S:
             said = time.monotonic()
             say(done=min(max(reached, 0.0), found.duration), total=found.duration, doing=doing)
 
@@ -81,8 +87,8 @@ def _admit(job: dict) -> dict:
         found.notices.append("Some of the film is damaged and was left out.")
     result |= {
         "duration": found.duration,
-        "video_key": _video_key(job["film"]) if found.video is not None else None,
-        "audio_key": _audio_key(job["samples"]) if found.audio is not None else None,
+        "video_key": video_key(job["film"]) if found.video is not None else None,
+        "audio_key": audio_key(job["samples"]) if found.audio is not None else None,
         "facts": found.facts.to_dict(),
         "notices": found.notices,
     }
@@ -93,7 +99,7 @@ def _listed(reasons: list[str]) -> str:
     return " and ".join([", ".join(reasons[:-1]), reasons[-1]] if len(reasons) > 1 else reasons)
 
 
-def _video_key(path: str) -> str:
+def video_key(path: str) -> str:
     """sha256 of the picture packets of the canonical film with their times in seconds."""
     digest = hashlib.sha256()
     with av.open(path, format="mov") as film:
@@ -109,7 +115,7 @@ def _video_key(path: str) -> str:
     return digest.hexdigest()
 
 
-def _audio_key(path: str) -> str:
+def audio_key(path: str) -> str:
     """sha256 of the 16 kHz samples."""
     return hashlib.sha256(np.load(path, mmap_mode="r").data).hexdigest()
 

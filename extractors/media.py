@@ -19,7 +19,7 @@ import tempfile
 import time
 import unicodedata
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from extractors.clip import Clip
@@ -260,13 +260,7 @@ def _whole_record(folder: Path) -> dict | None:
 
 def _admit_new(upload, sha256: str, demuxer: str, limits: Limits, settings: Settings, at) -> Iterator[Stage]:
     """Read the upload in a child and keep the result under its sha256, whole or not at all."""
-    root = _root(settings)
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=_WORK_PREFIX, dir=root))
-    except OSError as error:
-        raise _disk_error(error) from error
-    try:
+    with new_folder(settings) as work:
         try:
             with open(work / "upload", "wb") as copy:
                 copying = _Hashing(upload, copy)
@@ -283,17 +277,55 @@ def _admit_new(upload, sha256: str, demuxer: str, limits: Limits, settings: Sett
             else:
                 result = item
         (work / "upload").unlink()
-        try:
-            result["bytes"] = {file.name: file.stat().st_size for file in work.iterdir()}
-            (work / "admission.json").write_text(json.dumps(result))
-            target = _kept(sha256, settings)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _move(work, target)
-        except OSError as error:
-            raise _disk_error(error) from error
-        _purge(settings, settings.keep_hours, keep=sha256)  # on a machine without the page nobody else tidies up
+        keep(work, sha256, result, settings)
+
+
+@contextmanager
+def new_folder(settings: Settings) -> Iterator[Path]:
+    """A folder to write one clip in; what :func:`keep` has not moved from it goes when the block is left. CacheError when it cannot be made."""
+    root = _root(settings)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=_WORK_PREFIX, dir=root))
+    except OSError as error:
+        raise _disk_error(error) from error
+    try:
+        yield work
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def keep(work: Path, sha256: str, record: dict, settings: Settings) -> None:
+    """Keep the ``clip.mp4`` and ``samples.npy`` in ``work`` under their sha256, whole or not at all.
+
+    Parameters
+    ----------
+    work : pathlib.Path
+        Of :func:`new_folder`; it moves.
+    sha256 : str
+        Of the upload, or of the recipe by which the clip was made.
+    record : dict
+        What the gate's child says of a film: ``duration``, ``fps``, ``width``, ``height``, ``video_key``, ``audio_key``, ``facts``, ``notices``.
+
+    Raises
+    ------
+    CacheError
+        ``disk_full`` or ``cache_unwritable``.
+    """
+    try:
+        whole = record | {"bytes": {file.name: file.stat().st_size for file in work.iterdir()}}
+        (work / "admission.json").write_text(json.dumps(whole))
+        target = _kept(sha256, settings)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _move(work, target)
+    except OSError as error:
+        raise _disk_error(error) from error
+    _purge(settings, settings.keep_hours, keep=sha256)  # on a machine without the page nobody else tidies up
+
+
+def find(sha256: str, name: str, settings: Settings, *, allow_short: bool = False) -> Clip | None:
+    """The clip kept under ``sha256``, called ``name``; None when there is none. MediaError where today's limits do not allow it."""
+    return _cached(sha256, name, Limits.of(settings, allow_short), settings)
 
 
 def _move(work: Path, target: Path) -> None:
@@ -317,19 +349,45 @@ def _child(work: Path, demuxer: str, limits: Limits, settings: Settings, at) -> 
         "samples": str((work / "samples.npy").absolute()),
         "box": _box(settings),
         "limits": vars(limits),
-        "memory_mb": settings.gate_memory_mb,
-        "cpu_s": settings.gate_timeout_s * max(2, THREADS),
-        "file_mb": _MOST_FILE_MB,
     }
-    stage = at(0.05, "Reading the film")
+    yield from in_child("extractors.gate_worker", job, settings, at, "Reading the film")
+
+
+def in_child(module: str, job: dict, settings: Settings, at, message: str) -> Iterator[Stage | dict]:
+    """Run a worker that answers as :mod:`extractors.gate_worker` does, within the gate's limits on time, memory and file size.
+
+    Parameters
+    ----------
+    module : str
+        The worker.
+    job : dict
+        For it, JSON-able.
+    settings : settings.Settings
+    at : callable
+        A stage clock (:func:`extractors.stages.stage_clock`) of total 1.
+    message : str
+        Sentence of the first stage.
+
+    Yields
+    ------
+    Stage or dict
+        At least two stages a second, at last the worker's result.
+
+    Raises
+    ------
+    MediaError, CacheError
+        As the worker names it, or for a worker that died.
+    """
+    limits = {"memory_mb": settings.gate_memory_mb, "cpu_s": settings.gate_timeout_s * max(2, THREADS), "file_mb": _MOST_FILE_MB}
+    stage = at(0.05, message)
     answer = None
-    with worker("extractors.gate_worker", job) as process:
+    with worker(module, job | limits) as process:
         yield stage
-        for message in messages(process, settings.gate_timeout_s):
-            if message is not None and "doing" in message:
-                stage = at(0.05 + 0.95 * message["done"] / max(message["total"], 1e-9), message["doing"])
-            elif message is not None:
-                answer = message
+        for told in messages(process, settings.gate_timeout_s):
+            if told is not None and "doing" in told:
+                stage = at(0.05 + 0.95 * told["done"] / max(told["total"], 1e-9), told["doing"])
+            elif told is not None:
+                answer = told
                 continue
             yield at(stage.done, stage.message)
         if answer is None:
