@@ -394,6 +394,53 @@ def accuracy(
 
 
 @app.command()
+def compare(
+    clip: Annotated[str, typer.Argument(metavar="A", help="A film or sound file, a folder that predict wrote, or an example.", show_default=False)],
+    edits: Annotated[str, typer.Argument(metavar="EDITS", help="What is changed in B, for example mute; `edits` lists the words.")] = "",
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for both results and the table.")] = Path("comparison"),
+    lesions: Annotated[str, typer.Option(help="What the model loses in B, for example 'text mean'.")] = "",
+    other: Annotated[Path | None, typer.Option("--with", help="Another film as B, instead of an edit of A.")] = None,
+    clips: Annotated[list[Path] | None, typer.Option("--clip", help="A film whose sound the edits take: clip=1 is the first.")] = None,
+    null: Annotated[int | None, typer.Option(min=0, max=50, help="Null edits of A; by default 10, 3 for a large model.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of null edits and intervals.")] = 0,
+    model: Model = None,
+    device: Where = None,
+    transcript: Words = None,
+    recogniser: Listen = None,
+    no_speech: NoSpeech = False,
+    allow_short: Short = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compare two conditions: A as it is, B with edits or lesions; says what changed and writes comparison.tsv."""
+    with spoken():
+        from experiments.comparison import compare as job
+        from experiments.comparison_files import save_comparison
+        from experiments.conditions import Condition
+        from experiments.telling import first_condition, say_comparison
+
+        must_be_there(other, *(clips or ()))
+        listener = _recogniser(recogniser, no_speech, transcript)
+        with writable_folder(out):
+            settings = _settings(False, device)
+            first = first_condition(clip, transcript=transcript, recogniser=listener)
+            named = {str(number): path for number, path in enumerate(clips or (), 1)}
+            second = edits if other is None else Condition(film=other, edits=edits, lesions=lesions, recogniser=listener, others=named)
+            about = {"lesions": "" if other is not None else lesions, "others": named, "model": model, "null": null, "seed": seed}
+            found = show(job(first, second, settings=settings, allow_short=allow_short, **about), quiet=quiet)
+            save_comparison(found, out)
+        say_comparison(found, out)
+
+
+@app.command()
+def edits() -> None:
+    """List what can be changed in a film, and what a model can lose, with their values."""
+    with spoken():
+        from experiments.telling import say_edits
+
+        say_edits()
+
+
+@app.command()
 def capabilities() -> None:
     """Print models, recognisers, limits and names as JSON."""
     with spoken():

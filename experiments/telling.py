@@ -7,9 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.terminal import BAD_INPUT, MISSING, USAGE, fail, show
+from experiments.terminal import BAD_INPUT, MISSING, USAGE, fail, must_be_there, show
 
 if TYPE_CHECKING:
+    from experiments.comparison import Comparison
+    from experiments.conditions import Condition
     from experiments.export import Kind
     from experiments.predict import Result
     from extractors.clip import Clip
@@ -68,6 +70,44 @@ def say_result(result: Result, out: Path) -> None:
     mark = "SIMULATED. " if responses.simulated else ""
     rows = f"{responses.n_trs} TRs, {int(responses.valid.sum())} valid"
     print(f"{mark}{responses.model_title}: {', '.join(responses.subject_labels)}; {rows}; in {out}")
+
+
+def first_condition(name: str, *, transcript: Path | None, recogniser: str | None) -> Result | Condition:
+    """A of a comparison: an example or a finished result by its name, else a film to run."""
+    from experiments.conditions import Condition
+    from experiments.examples import list_examples
+
+    if Path(name).is_dir() or name in {example.id for example in list_examples()}:
+        if transcript is not None or recogniser is not None:
+            fail("A finished result has its words already: leave --transcript, --recogniser and --no-speech out.", USAGE)
+        return finished_result(name)[0]
+    must_be_there(Path(name), transcript)
+    return Condition(film=Path(name), transcript=transcript, recogniser=recogniser)
+
+
+def say_comparison(comparison: Comparison, out: Path) -> None:
+    """What changed, a line for each network and group; notes before it on stderr, the table's place last."""
+    from experiments.findings import sentences
+
+    responses = comparison.b.responses
+    say_notes((*responses.warnings, *((comparison.why,) if comparison.why else ())))
+    for found in sentences(comparison, None):
+        print(f"{found['label']}: {found['text']}")
+    mark = "SIMULATED. " if responses.simulated else ""
+    print(f"{mark}{responses.model_title}, mean of {len(responses.subjects)} brains; every subject in {out / 'comparison.tsv'}")
+
+
+def say_edits() -> None:
+    """The words of both languages, one line each."""
+    from encoder.lesions import LESIONS
+    from extractors.edit_language import EDITS
+
+    for edit in EDITS.values():
+        values = " ".join(f"{param.name}={param.default}" for param in edit.params)
+        print(f"{edit.name} {values}".strip() + f"\t{edit.help}")
+    for lesion in LESIONS.values():
+        values = " ".join(f"{param.name}={param.default}" for param in lesion.params)
+        print(f"audio|text|video {lesion.name} {values}".strip() + f"\tModel lesion. {lesion.help}")
 
 
 def size_text(count: int | None) -> str:

@@ -1,0 +1,253 @@
+"""Condition A against condition B: both results, what differs between them, and how far small changes move A.
+
+The model is deterministic, so a difference from a single clip has no sampling noise and gets no p-value: it has a size, an interval that says
+how much it varies over time within the clip, and the spread of null edits (:mod:`experiments.null_band`) to stand against.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from encoder.ensemble import read
+from encoder.lesions import lesions_text, parse_lesions
+from encoder.responses import SUBJECTS
+from encoder.waiting_model import WaitingModel
+from experiments.conditions import Condition, run_condition, time_map_of
+from experiments.intake import Film, admitted
+from experiments.null_band import N_EMBEDDED, N_LARGE, NullBand, curves_with_mean, null_band
+from experiments.predict import Result
+from extractors.clip import Clip
+from extractors.edit_language import edits_text, parse_edits
+from extractors.errors import SelectionError
+from extractors.stages import last, passing_on
+from extractors.time_map import TimeMap
+from settings import Settings, get_settings
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Two conditions and what lies between them.
+
+    Attributes
+    ----------
+    a, b : Result
+        Of the same model and subjects.
+    label_a, label_b : str
+        What people call them.
+    edits, lesions : str
+        What makes B out of A; "" where B is another film.
+    time_map : TimeMap or None
+        Where each second of B comes from in A; None for another film.
+    null : NullBand or None
+        Of A.
+    seed : int
+        Of the null edits and of the intervals.
+    id : str
+        New for every comparison.
+    """
+
+    a: Result
+    b: Result
+    label_a: str
+    label_b: str
+    edits: str
+    lesions: str
+    time_map: TimeMap | None
+    null: NullBand | None
+    seed: int = 0
+    id: str = field(default_factory=lambda: secrets.token_hex(16))
+
+    def __post_init__(self):
+        first, second = self.a.responses, self.b.responses
+        if first.subjects != second.subjects or first.simulated != second.simulated:
+            said = "A and B hold different subjects or kinds of model."
+            raise SelectionError("conditions_differ", said, "Run both with the same model and subjects.")
+
+    @property
+    def kind(self) -> str:
+        """ "edit", "lesion", or "film" where B is another film."""
+        return "film" if self.time_map is None else "lesion" if self.lesions and not self.edits else "edit"
+
+    @property
+    def paired(self) -> bool:
+        """Whether row k of A and of B stand for the same moment."""
+        return not self.why
+
+    @property
+    def why(self) -> str:
+        """Why A - B cannot be taken TR by TR; "" when it can."""
+        rows_a, rows_b = self.a.responses.n_trs, self.b.responses.n_trs
+        if self.time_map is None:
+            return "A and B are different films, so no TR of one belongs to a TR of the other: means, spectra and agreement are compared."
+        if rows_a != rows_b:
+            return f"A has {rows_a} TRs and B has {rows_b}, so they cannot be subtracted TR by TR: means, spectra and agreement are compared."
+        if not self.time_map.keeps_rows(rows_a):
+            return "The edit moves the film in time, so the same TR shows another moment in A than in B: means, spectra and agreement are compared."
+        return ""
+
+    @property
+    def calibrated(self) -> str:
+        """Whether the model's offset and gain may be read as sizes: "yes", "no" or "unknown", from its card."""
+        return str(self.a.responses.extra.get("calibrated", "unknown"))
+
+    @property
+    def valid(self) -> np.ndarray:
+        """Rows that count in both, bool [T]; all rows where none is. Of a paired comparison."""
+        both = self.a.responses.valid & self.b.responses.valid
+        return both if both.any() else np.ones_like(both)
+
+    @cached_property
+    def curves(self) -> tuple[np.ndarray, np.ndarray]:
+        """Curves of A and of B with the mean of the subjects last: float32 [S + 1, T, curves] each."""
+        return curves_with_mean(self.a.responses), curves_with_mean(self.b.responses)
+
+    @cached_property
+    def tables(self) -> dict[int | None, list[dict[str, Any]]]:
+        """:func:`experiments.findings.table` of every subject, and of their mean under None."""
+        from experiments.findings import table
+
+        return {subject: table(self, subject) for subject in (*self.a.responses.subjects, None)}
+
+    def place(self, subject: int | None) -> int:
+        """Row of a subject in :attr:`curves`; None is the mean."""
+        subjects = self.a.responses.subjects
+        if subject is not None and subject not in subjects:
+            raise SelectionError("unknown_subject", f"There is no subject {subject} here.", f"Choose among {', '.join(map(str, subjects))}.")
+        return len(subjects) if subject is None else subjects.index(subject)
+
+
+def compare(
+    a: Result | Condition | Film,
+    b: Condition | str = "",
+    *,
+    lesions: str = "",
+    others: Mapping[str, Film] | None = None,
+    model: Any = None,
+    settings: Settings | None = None,
+    null: int | None = None,
+    seed: int = 0,
+    label_a: str = "A",
+    label_b: str = "B",
+    allow_short: bool = False,
+) -> Generator[Any, None, None]:
+    """Compare two conditions.
+
+    Parameters
+    ----------
+    a : Result, Condition or film
+        A finished result is taken as it is when the model that made it is the one asked for.
+    b : str or Condition
+        Edits that make B out of A, in the language of :mod:`extractors.edit_language`, or another condition.
+    lesions : str
+        Lesions of B where ``b`` is a text, in the language of :mod:`encoder.lesions`.
+    others : mapping of str to path or Clip, optional
+        Clips that the edits of a text name.
+    model : as for :func:`experiments.predict.predict`
+        By default that of a finished A, else the setting's.
+    settings : Settings, optional
+    null : int, optional
+        How many null edits of A; 0 for none. By default ten for the embedded model and three for a large one.
+    seed : int
+        Of the null edits and of the intervals.
+    label_a, label_b : str
+    allow_short : bool
+        Take films under the smallest number of TRs too.
+
+    Yields
+    ------
+    Stage
+        Of A, of B, and "null"; the last item is the :class:`Comparison`. The same one without its band comes before the null edits, so that A and B
+        can be looked at meanwhile. Closing stops everything within two seconds.
+
+    Raises
+    ------
+    SelectionError
+        ``nothing_changed`` when B is A.
+    CineglassError
+        EditError, LesionError, and what predicting raises.
+    """
+    settings = settings or get_settings()
+    if isinstance(b, str):
+        edits, lesions = edits_text(parse_edits(b)), lesions_text(parse_lesions(lesions))
+        if not edits and not lesions:
+            raise SelectionError("nothing_changed", "B is the same as A: nothing is changed.", "Choose an edit, for example mute, or a lesion.")
+    chosen = model if model is not None else a.responses.model_id if isinstance(a, Result) else settings.model
+    waiting = WaitingModel(read(chosen, settings=settings), device=settings.device) if isinstance(chosen, str) else None
+    how = {"model": waiting or chosen, "settings": settings, "allow_short": allow_short}
+    try:
+        first: Result = yield from passing_on(_first(a, waiting, **how))
+        subjects = first.responses.subjects
+        if isinstance(b, str):
+            condition = Condition(film=first.clip, transcript=first.transcript, edits=edits, lesions=lesions, others=others or {})
+        else:
+            condition, edits, lesions = b, "", ""
+        second: Result = yield from passing_on(run_condition(condition, subjects=subjects, **how))
+        map_ = time_map_of(second) if isinstance(b, str) else None
+        comparison = Comparison(first, second, label_a, label_b, edits, lesions, map_, None, seed)
+        if null is None:
+            null = N_EMBEDDED if waiting is None or not waiting.files.published else N_LARGE
+        if null:
+            yield comparison
+            band = yield from passing_on(null_band(first, n=null, seed=seed, **how))
+            comparison = replace(comparison, null=band)
+    finally:
+        if waiting is not None:
+            waiting.close()
+    yield comparison
+
+
+def is_here(clip: Clip) -> bool:
+    """Whether a clip's files are those that the gate made, so that it can be edited and run."""
+    if clip.has_audio and (clip.samples_path is None or not clip.samples_path.is_file()):
+        return False
+    return not clip.has_video or (clip.path is not None and clip.path.is_file())
+
+
+def _first(a: Result | Condition | Film, waiting: WaitingModel | None, **how: Any) -> Generator[Any, None, None]:
+    """The result of A: the one that is there, when this model would give it again, else a new one."""
+    if isinstance(a, Result):
+        if not is_here(a.clip):  # read from disk: its film goes through the gate again, and is the same film
+            clip = yield from passing_on(admitted(a.clip.path, name=a.clip.name, settings=how["settings"], allow_short=True))
+            a = replace(a, clip=clip)
+        if waiting is None or a.responses.weights_sha256 == waiting.weights_sha256:
+            yield a
+            return
+        lesions = "; ".join(a.responses.lesions)
+        again: Result = yield from passing_on(run_condition(Condition(film=a.clip, transcript=a.transcript, lesions=lesions), **how))
+        yield replace(again, responses=replace(again.responses, edits=a.responses.edits))
+        return
+    condition = a if isinstance(a, Condition) else Condition(film=a)
+    yield from run_condition(condition, subjects=SUBJECTS, **how)
+
+
+def compared(a: Result | Condition | Film, b: Condition | str = "", **how: Any) -> pandas.DataFrame:
+    """Compare two conditions; found as ``experiments.compare``.
+
+    Takes what :func:`compare` takes, and waits for the end.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each subject (and their mean) and curve, indexed by both; the columns are those of :data:`experiments.findings.COLUMNS`.
+        ``attrs["comparison"]`` is the :class:`Comparison`; ``attrs["why"]`` says why A - B could not be taken TR by TR, "" when it could.
+
+    Raises
+    ------
+    CineglassError
+        As :func:`compare`.
+    """
+    from experiments.findings import frame
+
+    comparison: Comparison = last(compare(a, b, **how))
+    found = frame(comparison)
+    found.attrs["comparison"] = comparison
+    return found

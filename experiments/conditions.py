@@ -1,0 +1,126 @@
+"""A condition becomes a result: the film is edited, its words follow, the model (whole, or with a lesion) predicts."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from extractors.edit_film import Edited, edit_clip
+
+from encoder.lesions import lesions_text, parse_lesions
+from encoder.responses import SUBJECTS
+from experiments.intake import Film, Words, admitted, enter
+from experiments.predict import Result, predict
+from extractors.clip import Clip
+from extractors.edit_language import Edit, edits_text, parse_edits, touched, words_policy
+from extractors.stages import passing_on
+from extractors.time_map import TimeMap
+from extractors.transcript import Transcript
+from settings import Settings, get_settings
+
+
+@dataclass(frozen=True, eq=False)
+class Condition:
+    """A clip with its edits and lesions.
+
+    Attributes
+    ----------
+    film : path or Clip
+    edits : str
+        In the language of :mod:`extractors.edit_language`; "" for none.
+    lesions : str
+        In that of :mod:`encoder.lesions`; "" for none.
+    transcript : Transcript or path, optional
+        Words of the unedited film; without it the recogniser listens.
+    recogniser : str, optional
+        Who listens, as in :func:`experiments.predict.predict`.
+    others : mapping of str to path or Clip
+        Clips that the edits name (``sound clip=NAME``).
+    label : str
+        What people call it.
+    """
+
+    film: Film
+    edits: str = ""
+    lesions: str = ""
+    transcript: Words = None
+    recogniser: str | None = None
+    others: Mapping[str, Film] = field(default_factory=dict)
+    label: str = ""
+
+
+def run_condition(
+    condition: Condition,
+    *,
+    model: Any = None,
+    subjects: Sequence[int] = SUBJECTS,
+    settings: Settings | None = None,
+    name: str | None = None,
+    allow_short: bool = False,
+) -> Generator[Any, None, None]:
+    """Predict the responses to a condition.
+
+    Parameters
+    ----------
+    condition : Condition
+    model, subjects, settings, name, allow_short
+        As in :func:`experiments.predict.predict`.
+
+    Yields
+    ------
+    Stage
+        Those of the edit, then those of :func:`experiments.predict.predict`; the last item is its Result. ``responses.edits`` and ``.lesions`` hold
+        the statements, ``responses.extra["time_map"]`` where each edited second comes from (:class:`extractors.time_map.TimeMap`), and
+        ``extra["source_sha256"]`` the unedited film.
+
+    Raises
+    ------
+    CineglassError
+        EditError, LesionError, and what predicting raises.
+    """
+    settings = settings or get_settings()
+    edits, lesions = parse_edits(condition.edits), lesions_text(parse_lesions(condition.lesions))
+    how = {"model": model, "subjects": subjects, "settings": settings, "allow_short": allow_short, "lesions": lesions}
+    if not edits:
+        yield from predict(condition.film, transcript=condition.transcript, recogniser=condition.recogniser, name=name, **how)
+        return
+    clip = yield from passing_on(admitted(condition.film, settings=settings, name=name, allow_short=allow_short))
+    edited = yield from passing_on(edited_condition(condition, clip, edits, settings=settings))
+    result: Result = yield from passing_on(predict(edited.clip, transcript=edited.transcript, recogniser=condition.recogniser, **how))
+    yield replace(result, responses=_labelled(result, edited, clip))
+
+
+def edited_condition(condition: Condition, clip: Clip, edits: Sequence[Edit], *, settings: Settings) -> Generator[Any, None, None]:
+    """Edit the admitted film of a condition; the last item is the :class:`extractors.edit_film.Edited`.
+
+    Words that the edits keep are those of the unedited film: the condition's, or what the recogniser hears there.
+    """
+    others = {}
+    for label, film in condition.others.items():
+        others[label] = yield from passing_on(admitted(film, settings=settings, allow_short=True))
+    words = condition.transcript
+    if not isinstance(words, Transcript) and words_policy(edits) == "keep":
+        how = {"transcript": words, "recogniser": condition.recogniser, "settings": settings, "allow_short": True}
+        _, words, _ = yield from passing_on(enter(clip, **how))
+    yield from edit_clip(clip, edits, transcript=words, others=others, settings=settings)
+
+
+def time_map_of(result: Result) -> TimeMap:
+    """Where each second of a result's film comes from in the film it was made from; the identity for an unedited one."""
+    pieces = result.responses.extra.get("time_map")
+    return TimeMap.from_list(pieces) if pieces else TimeMap.identity(result.clip.duration)
+
+
+def _labelled(result: Result, edited: Edited, source: Clip) -> Any:
+    """The responses with what was done to the film."""
+    responses = result.responses
+    extra = {**responses.extra, "time_map": edited.time_map.as_list(), "source_sha256": source.sha256, "edits_text": edits_text(edited.edits)}
+    extra["notices"] = list(dict.fromkeys([*extra.get("notices", ()), *edited.notices]))
+    return replace(responses, edits=(*responses.edits, *(edit.text for edit in edited.edits)), extra=extra)
+
+
+def recomputed(edits: str, lesions: str = "") -> frozenset[str]:
+    """What a condition computes anew out of "video", "audio", "text" and "model"; all the rest comes from the cache."""
+    streams = touched(parse_edits(edits))
+    return frozenset({*streams, "model"}) if streams or parse_lesions(lesions) else frozenset()

@@ -1,0 +1,282 @@
+"""What a comparison found, curve by curve: a table, one sentence for each network and group, and the same scene by scene."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis.agreement import pairwise_agreement
+from analysis.contrasts import beyond, change, interval
+from encoder.atlas import NETWORK_NAMES, load_atlas
+from encoder.curves import curve_ids, curve_masks
+from extractors.errors import SelectionError
+from extractors.grid import TR
+
+if TYPE_CHECKING:
+    import pandas
+
+    from experiments.comparison import Comparison
+
+DELAY_S = 5.0
+"""Peak of the haemodynamic response: how long after a scene its response is taken."""
+SHORTEST_SCENE_S = 6 * TR
+SMALL = 0.005
+"""A change that rounds to 0 % is called none."""
+
+COLUMNS = {
+    "curve": "id of the network or group; -L and -R are its halves",
+    "label": "its name",
+    "kind": "network, or group (not a Yeo network)",
+    "n": "parcels",
+    "r": "correlation of A with B over the valid rows",
+    "change": "SD of A - B over SD of A",
+    "low": "lower end of the interval of change: variation over time within this clip, no confidence interval",
+    "high": "its upper end",
+    "difference": "mean of A - B, z",
+    "difference_low": "lower end of its interval",
+    "difference_high": "its upper end",
+    "null_change": "change of the null edit that changes most",
+    "null_difference": "largest absolute mean difference of a null edit, z",
+    "outside": "whether change (of unpaired conditions: difference) is larger than that of every null edit",
+    "between_members": "SD between checkpoints of the mean of A - B, z",
+    "agreement_a": "mean correlation between subjects in A",
+    "agreement_b": "the same in B",
+    "calibrated": "whether a mean difference may be read as a size",
+}
+"""Columns of :func:`frame`; the rows of :func:`table` hold those that exist."""
+
+
+def table(comparison: Comparison, subject: int | None) -> list[dict[str, Any]]:
+    """Sizes of what changed, a row for each curve (:func:`encoder.curves.curve_ids`).
+
+    Parameters
+    ----------
+    comparison : Comparison
+    subject : int or None
+        None is the mean of the subjects.
+
+    Returns
+    -------
+    list of dict
+        With the keys of :data:`COLUMNS`; None where a number does not exist: ``r`` and ``change`` of conditions that are not paired, the null
+        edits' where there are none.
+    """
+    place = comparison.place(subject)
+    ids, masks = curve_ids(), curve_masks()
+    sizes = _paired(comparison, place) if comparison.paired else _apart(comparison, place)
+    between = _between_members(comparison, subject)
+    agreement = [_agreement(result) for result in (comparison.a, comparison.b)]
+    rows = []
+    for number, curve in enumerate(ids):
+        name = curve.partition("-")[0]
+        rows.append(
+            {
+                **dict.fromkeys(COLUMNS),
+                "curve": curve,
+                "label": label_of(curve),
+                "kind": "network" if name in NETWORK_NAMES else "group",
+                "n": int(masks[curve].sum()),
+                **{key: _plain(values[number]) for key, values in sizes.items()},
+                "between_members": None if between is None else _plain(between[number]),
+                "agreement_a": None if agreement[0] is None else _plain(agreement[0][number]),
+                "agreement_b": None if agreement[1] is None else _plain(agreement[1][number]),
+                "calibrated": comparison.calibrated,
+            }
+        )
+    return rows
+
+
+def label_of(curve: str) -> str:
+    """A curve's name for people: "Visual", "Visual, left"."""
+    atlas = load_atlas()
+    name, _, side = curve.partition("-")
+    plain = atlas.display_names[name] if name in NETWORK_NAMES else atlas.group(name).label
+    return f"{plain}, {'left' if side == 'L' else 'right'}" if side else plain
+
+
+def frame(comparison: Comparison) -> pandas.DataFrame:
+    """:func:`table` of every subject and of their mean in one labelled table, a row for each subject and curve."""
+    import pandas
+
+    responses = comparison.a.responses
+    names = {**dict(zip(responses.subjects, responses.subject_labels, strict=True)), None: "mean"}
+    rows = [{"subject": names[subject], **row} for subject, one in comparison.tables.items() for row in one]
+    found = pandas.DataFrame(rows, columns=["subject", *COLUMNS])
+    about = {"a": comparison.label_a, "b": comparison.label_b, "edits": comparison.edits, "lesions": comparison.lesions}
+    found.attrs.update(about, paired=comparison.paired, why=comparison.why, simulated=responses.simulated, model=responses.model_id)
+    found.attrs["columns"] = dict(COLUMNS)
+    return found.set_index(["subject", "curve"])
+
+
+def sentences(comparison: Comparison, subject: int | None) -> list[dict[str, str]]:
+    """What changed, one sentence for each network and each group, largest change first.
+
+    Returns
+    -------
+    list of dict
+        ``curve``, ``label``, ``text``.
+    """
+    rows = [row for row in comparison.tables[subject] if row["curve"] in _whole()]
+    key = "change" if comparison.paired else "difference"
+    rows.sort(key=lambda row: -abs(row[key] or 0.0))
+    if not comparison.paired and comparison.calibrated != "yes":  # an uncalibrated mean difference ranks nothing
+        rows.sort(key=lambda row: list(_whole()).index(row["curve"]))
+    said = _sentence_paired if comparison.paired else _sentence_apart
+    n = 0 if comparison.null is None else len(comparison.null.edits)
+    return [{"curve": row["curve"], "label": row["label"], "text": said(row, n, comparison.calibrated)} for row in rows]
+
+
+def scenes(comparison: Comparison, subject: int | None) -> list[dict[str, Any]]:
+    """Means of A and of B over each scene that the edit kept whole, matched through the time map.
+
+    A scene's response is taken 5 s later, when it peaks. Scenes under six TRs and rows that are not valid do not count.
+
+    Returns
+    -------
+    list of dict
+        ``start_a``, ``start_b``, ``seconds`` and ``difference``: curve id -> mean of A minus mean of B, z.
+
+    Raises
+    ------
+    SelectionError
+        When B is another film: nothing tells which scenes belong together.
+    """
+    if comparison.time_map is None:
+        raise SelectionError("no_time_map", "A and B are different films: nothing tells which scenes belong together.", "Compare their means.")
+    place = comparison.place(subject)
+    found = []
+    for piece in comparison.time_map.pieces:
+        seconds = piece.end - piece.start
+        start_a = min(piece.source_start, piece.source_end)
+        length_a = abs(piece.source_end - piece.source_start)
+        rows_a = _rows_of(comparison.a.responses.valid, start_a, length_a)
+        rows_b = _rows_of(comparison.b.responses.valid, piece.start, seconds)
+        if min(seconds, length_a) < SHORTEST_SCENE_S or not rows_a.any() or not rows_b.any():
+            continue
+        means = [curves[place][rows].mean(0) for curves, rows in zip(comparison.curves, (rows_a, rows_b), strict=True)]
+        differences = dict(zip(curve_ids(), map(_plain, means[0] - means[1]), strict=True))
+        found.append({"start_a": start_a, "start_b": piece.start, "seconds": seconds, "difference": differences})
+    return found
+
+
+def _rows_of(valid: np.ndarray, start: float, seconds: float) -> np.ndarray:
+    middles = (np.arange(len(valid)) + 0.5) * TR
+    return valid & (middles >= start + DELAY_S) & (middles < start + seconds + DELAY_S)
+
+
+def _whole() -> tuple[str, ...]:
+    return tuple(curve for curve in curve_ids() if "-" not in curve)
+
+
+def _paired(comparison: Comparison, place: int) -> dict[str, np.ndarray]:
+    a, b = (curves[place] for curves in comparison.curves)
+    valid = comparison.valid
+    size = change(a, b, valid)
+    low, high = interval(a, b, valid, statistic="change", seed=comparison.seed)
+    difference_low, difference_high = interval(a, b, valid, statistic="difference", seed=comparison.seed)
+    found = {
+        "r": size["r"],
+        "change": size["change"],
+        "low": low,
+        "high": high,
+        "difference": size["difference"],
+        "difference_low": difference_low,
+        "difference_high": difference_high,
+    }
+    if comparison.null is not None:
+        moved = [change(a, a - one[place], valid) for one in comparison.null.differences]
+        among = beyond(size["change"], np.stack([one["change"] for one in moved]))
+        apart = beyond(size["difference"], np.stack([one["difference"] for one in moved]))
+        found |= {"null_change": among.largest, "null_difference": apart.largest, "outside": among.outside}
+    return found
+
+
+def _apart(comparison: Comparison, place: int) -> dict[str, np.ndarray]:
+    """Of conditions whose rows do not belong together: means only."""
+    a, b = (curves[place] for curves in comparison.curves)
+    rows_a, rows_b = (_counting(result.responses.valid) for result in (comparison.a, comparison.b))
+    difference = a[rows_a].astype(np.float64).mean(0) - b[rows_b].astype(np.float64).mean(0)
+    found = {"difference": difference}
+    if comparison.null is not None:
+        moved = comparison.null.differences[:, place][:, rows_a].mean(1)
+        apart = beyond(difference, moved)
+        found |= {"null_difference": apart.largest, "outside": apart.outside}
+    return found
+
+
+def _counting(valid: np.ndarray) -> np.ndarray:
+    return valid if valid.any() else np.ones_like(valid)
+
+
+def _between_members(comparison: Comparison, subject: int | None) -> np.ndarray | None:
+    """SD between checkpoints of each curve's mean difference; None without an ensemble, or where A and B come from different ones."""
+    a, b = comparison.a.responses, comparison.b.responses
+    if not a.members or a.members != b.members:
+        return None
+    means = []
+    for responses in (a, b):
+        rows = _counting(responses.valid)
+        curves = responses.member_curves[:, :, rows].mean(2)  # [members, S, curves]
+        means.append(curves.mean(1) if subject is None else curves[:, comparison.place(subject)])
+    return (means[0] - means[1]).std(0, ddof=1)
+
+
+def _agreement(result: Any) -> np.ndarray | None:
+    from encoder.curves import curve_means
+
+    responses = result.responses
+    if len(responses.subjects) < 2:
+        return None
+    return pairwise_agreement(curve_means(responses.values), _counting(responses.valid))
+
+
+def _sentence_paired(row: dict[str, Any], n: int, calibrated: str) -> str:
+    """One sentence on a curve of paired conditions."""
+    size = row["change"]
+    if size is None:
+        return "A is flat here, so a change has no size."
+    if size < SMALL:
+        moved = calibrated == "yes" and abs(row["difference"]) >= SMALL
+        return f"The time course keeps its shape. {_average(row['difference'])}." if moved else "No change."
+    text = f"The time course changes by {_percent(size)} of its size"
+    if row["low"] is not None:
+        text += f" ({_percent(row['low'])} to {_percent(row['high'])} in other stretches of this clip)"
+    text += f"; A and B correlate at r = {_number(row['r'])}." if row["r"] is not None else "; B is flat."
+    if calibrated == "yes":
+        text += f" {_average(row['difference'])}."
+    return f"{text} {_against(row['outside'], row['null_change'], n, _percent)}".strip()
+
+
+def _sentence_apart(row: dict[str, Any], n: int, calibrated: str) -> str:
+    """One sentence on a curve of conditions that are compared by their means."""
+    text = _average(row["difference"]) + ("." if calibrated == "yes" else " (uncalibrated: not to be read as a size).")
+    return f"{text} {_against(row['outside'], row['null_difference'], n, '{:.2f} z'.format)}".strip()
+
+
+def _average(difference: float) -> str:
+    if abs(difference) < SMALL:
+        return "On average A and B are equal"
+    return f"On average B is {abs(difference):.2f} z {'lower' if difference > 0 else 'higher'} than A"
+
+
+def _against(outside: bool | None, largest: float | None, n: int, in_words: Any) -> str:
+    if not n or largest is None:
+        return ""
+    if outside:
+        return f"None of {n} small changes that should not matter changes it by more than {in_words(largest)}."
+    return f"Small changes that should not matter change it as much (up to {in_words(largest)}): nothing to explain."
+
+
+def _percent(size: float) -> str:
+    return f"{100 * size:.0f} %"
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,93 @@
+"""Ready-made experiments: planted effects with finished results that open without computing anything.
+
+Each is a folder of ``assets/experiments`` with a comparison (:mod:`experiments.comparison_files`) and ``experiment.json``: what is asked, what the
+simulator was told, with its source, and what the model returned. :mod:`experiments.make_experiments` makes them.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from experiments.comparison import Comparison
+from experiments.comparison_files import load_comparison
+from experiments.examples import find_example
+from extractors.errors import SelectionError
+from settings import ASSETS
+
+EXPERIMENTS = ASSETS / "experiments"
+FACTS = "experiment.json"
+NOT_PLANTED = "Not planted: a prediction that may disagree with the textbook."
+"""What stands in place of the two lines when a published model runs the same experiment."""
+
+
+@dataclass(frozen=True)
+class ReadyMade:
+    """One experiment.
+
+    Attributes
+    ----------
+    id, title, question : str
+    told : str
+        What the simulator was told: the rule, in a sentence.
+    source : str
+        Where the rule comes from.
+    returned : str
+        What the model returned, with its figures.
+    opens_with : tuple of str
+        Curves shown first.
+    order : int
+    base : str
+        Example whose result is A; "" when A lies in the folder.
+    folder : pathlib.Path
+    """
+
+    id: str
+    title: str
+    question: str
+    told: str
+    source: str
+    returned: str
+    opens_with: tuple[str, ...]
+    order: int
+    base: str
+    folder: Path
+
+    @property
+    def base_folder(self) -> Path:
+        """Folder of A's result."""
+        return find_example(self.base).folder if self.base else self.folder / "a"
+
+    def lines(self, *, simulated: bool) -> tuple[str, ...]:
+        """The two lines that stand with the experiment: told and returned, or that nothing was planted."""
+        if not simulated:
+            return (NOT_PLANTED,)
+        return (f"The simulator was told: {self.told} ({self.source})", f"The model returned: {self.returned}")
+
+
+@lru_cache(maxsize=1)
+def list_ready_made() -> tuple[ReadyMade, ...]:
+    """All ready-made experiments in their order."""
+    found = []
+    for path in EXPERIMENTS.glob(f"*/{FACTS}"):
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        texts = {name: str(facts[name]) for name in ("title", "question", "told", "source", "returned", "base")}
+        found.append(ReadyMade(id=path.parent.name, opens_with=tuple(facts["opens_with"]), order=int(facts["order"]), folder=path.parent, **texts))
+    return tuple(sorted(found, key=lambda one: one.order))
+
+
+def find_ready_made(id: str) -> ReadyMade:
+    """An experiment by its id; SelectionError for an unknown one."""
+    for one in list_ready_made():
+        if one.id == id:
+            return one
+    known = ", ".join(one.id for one in list_ready_made()) or "none"
+    raise SelectionError("unknown_experiment", f"There is no experiment {str(id)[:60]!r}. Allowed values are {known}.", "Choose one of them.")
+
+
+def load_ready_made(id: str) -> tuple[ReadyMade, Comparison]:
+    """An experiment with its finished comparison; SelectionError for an unknown id, CacheError for damaged files."""
+    one = find_ready_made(id)
+    return one, load_comparison(one.folder, base=one.base_folder)

@@ -1,0 +1,226 @@
+"""Sets of clips: one condition against another over several films. Only here do p-values come from: the unit is the clip."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from analysis.permutation import PermutationResult, label_permutation, sign_flip
+from encoder.curves import curve_ids, curve_means
+from encoder.ensemble import read
+from encoder.waiting_model import WaitingModel
+from experiments.conditions import Condition, run_condition
+from experiments.findings import label_of
+from experiments.intake import Film
+from experiments.predict import Result
+from extractors.edit_language import edits_text, parse_edits
+from extractors.errors import SelectionError, StatisticsError
+from extractors.stages import passing_on
+from settings import Settings, get_settings
+
+if TYPE_CHECKING:
+    import pandas
+
+STATISTICS = ("mean", "spread")
+MOST_CLIPS = 200
+
+
+@dataclass(frozen=True, eq=False)
+class SetComparison:
+    """Condition A against B over clips.
+
+    Attributes
+    ----------
+    a, b : tuple of Result
+        One for each clip; of pairs, ``a[k]`` and ``b[k]`` are one clip.
+    paired : bool
+    statistic : {"mean", "spread"}
+        What stands for a clip: the mean over its valid rows (z), or the logarithm of the SD over them.
+    subject : int or None
+        Whose responses; None is the mean of the subjects. Subjects share a trunk and are never n.
+    sizes_a, sizes_b : float64 [n, curves], [m, curves]
+        The statistic of every clip.
+    curves, parcels : PermutationResult
+        Tests of A - B for each curve (:func:`encoder.curves.curve_ids` without halves) and each of the 1000 parcels.
+    seed : int
+    """
+
+    a: tuple[Result, ...]
+    b: tuple[Result, ...]
+    paired: bool
+    statistic: str
+    subject: int | None
+    sizes_a: np.ndarray
+    sizes_b: np.ndarray
+    curves: PermutationResult
+    parcels: PermutationResult
+    seed: int
+
+    def frame(self) -> pandas.DataFrame:
+        """A row for each network and group: means, their difference, t, p, p corrected by the largest statistic, and q (FDR)."""
+        import pandas
+
+        tested = self.curves
+        rows = {
+            "label": [label_of(curve) for curve in tested_curves()],
+            "a": self.sizes_a.mean(0),
+            "b": self.sizes_b.mean(0),
+            "difference": self.sizes_a.mean(0) - self.sizes_b.mean(0),
+            "t": tested.t,
+            "p": tested.p,
+            "p_max": tested.p_max,
+            "q_fdr": tested.q_fdr,
+        }
+        found = pandas.DataFrame(rows, index=pandas.Index(tested_curves(), name="curve"))
+        about = {"n_a": len(self.a), "n_b": len(self.b), "paired": self.paired, "statistic": self.statistic, "exact": tested.exact}
+        found.attrs.update(about, smallest_p=tested.smallest_p, n_permutations=tested.n_permutations, seed=self.seed, caption=self.caption)
+        return found
+
+    @property
+    def caption(self) -> str:
+        """What the p-values are, in words."""
+        n = f"{len(self.a)} pairs of clips" if self.paired else f"{len(self.a)} and {len(self.b)} clips"
+        how = "all relabellings" if self.curves.exact else f"{self.curves.n_permutations} random relabellings (seed {self.seed})"
+        who = "the mean of the subjects" if self.subject is None else self.a[0].responses.select((self.subject,)).subject_labels[0]
+        what = "mean over the valid rows, z" if self.statistic == "mean" else "logarithm of the SD over the valid rows"
+        test = "Signs" if self.paired else "Labels"
+        return (
+            f"{test} of {n} permuted, {how}; {who}; statistic: {what}. The smallest p that can be reached is {self.curves.smallest_p:.2g}. "
+            "p_max is corrected over all rows by the largest statistic, q_fdr is the false discovery rate. "
+            "It speaks of clips like these, not of people: subjects share one model and are never counted."
+        )
+
+
+def tested_curves() -> tuple[str, ...]:
+    """Networks and groups, without their halves."""
+    return tuple(curve for curve in curve_ids() if "-" not in curve)
+
+
+def compare_sets(
+    a: Sequence[Film | Result | Condition],
+    b: Sequence[Film | Result | Condition] | str,
+    *,
+    paired: bool = False,
+    statistic: Literal["mean", "spread"] | None = None,
+    subject: int | None = None,
+    model: Any = None,
+    settings: Settings | None = None,
+    seed: int = 0,
+    allow_short: bool = False,
+) -> Generator[Any, None, None]:
+    """Compare two conditions over sets of clips.
+
+    Parameters
+    ----------
+    a : sequence of films, finished results or conditions
+    b : the same, or str
+        A text is edits of every clip of ``a``, which makes pairs.
+    paired : bool
+        Whether ``a[k]`` and ``b[k]`` belong together.
+    statistic : {"mean", "spread"}, optional
+        By default "mean" where the model's card calls it calibrated, else "spread": a mean of such a model is not to be read.
+    subject : int, optional
+        By default the mean of the subjects.
+    model, settings, allow_short : as for :func:`experiments.comparison.compare`
+    seed : int
+        Of random relabellings.
+
+    Yields
+    ------
+    Stage
+        Of every clip; the last item is the :class:`SetComparison`.
+
+    Raises
+    ------
+    StatisticsError
+        ``too_few`` when 0.05 cannot be reached, before anything is computed.
+    SelectionError
+        For pairs of unequal number, or more than 200 clips.
+    """
+    settings = settings or get_settings()
+    edits = edits_text(parse_edits(b)) if isinstance(b, str) else None
+    paired = paired or edits is not None
+    others = a if edits is not None else b
+    if statistic is not None and statistic not in STATISTICS:
+        said = f"Allowed values of statistic are {', '.join(STATISTICS)}, but got {str(statistic)[:40]!r} instead."
+        raise StatisticsError("unknown_statistic", said, "Choose one of them.")
+    if paired and len(a) != len(others):
+        raise SelectionError("unequal_sets", f"Pairs need as many clips in A as in B, but got {len(a)} and {len(others)}.", "Add the missing clips.")
+    if max(len(a), len(others)) > MOST_CLIPS:
+        raise SelectionError("too_many_clips", f"A set holds at most {MOST_CLIPS} clips.", "Leave some out.")
+    _reachable(len(a), len(others), paired)
+    waiting = None
+    if model is None or isinstance(model, str):
+        waiting = WaitingModel(read(model or settings.model, settings=settings), device=settings.device)
+    how = {"model": waiting or model, "settings": settings, "allow_short": allow_short}
+    first, second = [], []
+    try:
+        for item in a:
+            first.append((yield from passing_on(_result(item, **how))))
+            if edits is not None:
+                changed = Condition(film=first[-1].clip, transcript=first[-1].transcript, edits=edits)
+                second.append((yield from passing_on(run_condition(changed, **how))))
+        for item in others[len(second) :]:
+            second.append((yield from passing_on(_result(item, **how))))
+    finally:
+        if waiting is not None:
+            waiting.close()
+    yield of_results(first, second, paired=paired, statistic=statistic, subject=subject, seed=seed)
+
+
+def of_results(
+    a: Sequence[Result], b: Sequence[Result], *, paired: bool, statistic: str | None = None, subject: int | None = None, seed: int = 0
+) -> SetComparison:
+    """The tests of :func:`compare_sets` on finished results of one model.
+
+    Raises
+    ------
+    StatisticsError
+        ``too_few``.
+    SelectionError
+        ``models_differ``.
+    """
+    if len({result.responses.weights_sha256 for result in (*a, *b)}) > 1:
+        raise SelectionError("models_differ", "These results come from different models.", "Run all clips with the same model.")
+    if statistic is None:
+        statistic = "mean" if a[0].responses.extra.get("calibrated") == "yes" else "spread"
+    of_a, of_b = (np.stack([_size(result, statistic, subject, parcels=False) for result in results]) for results in (a, b))
+    parcels_a, parcels_b = (np.stack([_size(result, statistic, subject, parcels=True) for result in results]) for results in (a, b))
+    if paired:
+        curves, parcels = sign_flip(of_a - of_b, seed=seed), sign_flip(parcels_a - parcels_b, seed=seed)
+    else:
+        curves, parcels = label_permutation(of_a, of_b, seed=seed), label_permutation(parcels_a, parcels_b, seed=seed)
+    return SetComparison(tuple(a), tuple(b), paired, statistic, subject, of_a, of_b, curves, parcels, seed)
+
+
+def _reachable(n: int, m: int, paired: bool) -> None:
+    """Refuse a set that is too small before its films are computed: the tests say why."""
+    nothing = np.zeros((n, 1))
+    if paired:
+        sign_flip(nothing)
+    else:
+        label_permutation(nothing, np.zeros((m, 1)))
+
+
+def _result(item: Film | Result | Condition, **how: Any) -> Generator[Any, None, None]:
+    if isinstance(item, Result):
+        yield item
+        return
+    yield from run_condition(item if isinstance(item, Condition) else Condition(film=item), **how)
+
+
+def _size(result: Result, statistic: str, subject: int | None, *, parcels: bool) -> np.ndarray:
+    """The statistic of one clip: float64 [curves] or [1000]."""
+    responses = result.responses
+    rows = responses.valid if responses.valid.any() else np.ones_like(responses.valid)
+    values = (responses.values.mean(0) if subject is None else responses.subject(subject))[rows].astype(np.float64)
+    if not parcels:
+        chosen = [curve_ids().index(curve) for curve in tested_curves()]
+        values = curve_means(values)[:, chosen].astype(np.float64)
+    if statistic == "mean":
+        return values.mean(0)
+    with np.errstate(divide="ignore"):
+        return np.log(values.std(0))

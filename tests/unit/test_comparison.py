@@ -1,0 +1,249 @@
+"""Conditions of a real small film, run by the embedded model."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import experiments
+from encoder.curves import curve_ids
+from experiments.comparison import compare
+from experiments.comparison_plan import plan_comparison
+from experiments.conditions import Condition, run_condition, time_map_of
+from experiments.factorial import crossed
+from experiments.findings import table
+from experiments.null_band import null_band
+from experiments.predict import predict
+from experiments.results import load_result, save_result
+from experiments.sets import compare_sets, of_results
+from extractors.edit_language import EditError
+from extractors.errors import MediaError, SelectionError, StatisticsError
+from extractors.stages import Stage, last
+from extractors.tr_table import table_from_words
+from extractors.transcript import Word
+from settings import Settings
+from tests.films import write_film
+
+pytestmark = pytest.mark.xdist_group("comparison")
+
+SECONDS = 20.0
+SAID = "the fox saw a long road and ran along it until the light was gone"
+WORDS = [Word(text, 1.0 + 0.5 * k, 0.4) for k, text in enumerate(SAID.split())]
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    return Settings(cache_dir=tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory):
+    return write_film(tmp_path_factory.mktemp("film") / "bar.mp4", SECONDS, fps=12, size=(96, 54), audio="noise")
+
+
+@pytest.fixture(scope="module")
+def base(film, settings):
+    """A: the film as it is, with words."""
+    clip = last(predict(film, recogniser="none", settings=settings)).clip
+    return last(predict(clip, transcript=table_from_words(WORDS, clip.n_trs, source="file fox.srt", timing="given"), settings=settings))
+
+
+@pytest.fixture(scope="module")
+def muted(base, settings):
+    """The comparison with the muted film, with two null edits, and the stages it told."""
+    told = []
+    return last(compare(base, "mute", null=2, settings=settings), told.append), told
+
+
+def row_of(rows, curve):
+    return next(row for row in rows if row["curve"] == curve)
+
+
+def test_muting_takes_the_picture_stream_from_the_cache(muted):
+    comparison, told = muted
+    assert comparison.b.clip.video_key == comparison.a.clip.video_key
+    of_b = [stage for stage in told if stage.name == "video"]
+    assert of_b, "the picture stream is looked up"
+    assert of_b[0].message == "Read from the cache", "nothing is decoded for B"
+
+
+def test_muting_changes_auditory_parcels_and_leaves_visual_ones(muted):
+    rows = table(muted[0], None)
+    assert row_of(rows, "Auditory")["outside"]
+    assert row_of(rows, "Auditory")["difference"] > 0, "A, with sound, answers more"
+    assert row_of(rows, "Auditory")["change"] > 5 * row_of(rows, "Vis")["change"]
+
+
+def test_the_result_of_b_says_what_was_done_to_its_film(muted):
+    comparison, _ = muted
+    assert comparison.b.responses.edits == ("mute",)
+    assert comparison.b.transcript.source == "none"
+    assert comparison.b.responses.extra["source_sha256"] == comparison.a.clip.sha256
+    assert time_map_of(comparison.b).is_identity
+    assert comparison.a.responses.edits == ()
+
+
+def test_a_finished_a_is_taken_as_it_is(muted, base):
+    assert muted[0].a is base
+
+
+def test_the_same_comparison_again_gives_the_same_bits(muted, base, settings):
+    again = last(compare(base, "MUTE", null=2, settings=settings))
+    assert np.array_equal(again.b.responses.values, muted[0].b.responses.values)
+    assert np.array_equal(again.null.differences, muted[0].null.differences)
+    assert again.edits == muted[0].edits == "mute"
+
+
+def test_null_edits_move_less_than_muting_does(muted):
+    comparison, _ = muted
+    auditory = curve_ids().index("Auditory")
+    apart = comparison.curves[0][-1][:, auditory] - comparison.curves[1][-1][:, auditory]
+    assert np.abs(comparison.null.half_width[auditory, -1]).mean() < 0.3 * np.abs(apart).mean()
+
+
+def test_a_fresh_null_edit_stays_near_the_band_of_the_others(muted, base, settings):
+    band = muted[0].null
+    fresh = last(null_band(base, n=3, seed=99, settings=settings))
+    inside = np.abs(fresh.differences[2]).mean() <= 3 * np.abs(band.differences).mean() + 1e-6
+    assert inside
+
+
+def test_a_comparison_without_a_change_is_refused(base, settings):
+    with pytest.raises(SelectionError, match="nothing is changed"):
+        last(compare(base, " ; ", settings=settings))
+
+
+def test_an_unknown_edit_is_refused_before_anything_runs(settings):
+    with pytest.raises(EditError, match="mute"):
+        last(compare("no such film.mp4", "mutt", settings=settings))
+
+
+def test_a_lesion_keeps_the_film_and_its_words(base, settings):
+    comparison = last(compare(base, lesions="audio zero", null=0, settings=settings))
+    assert comparison.kind == "lesion"
+    assert comparison.paired
+    assert comparison.null is None
+    assert comparison.b.clip == base.clip
+    assert comparison.b.transcript == base.transcript
+    assert comparison.b.responses.lesions == ("audio zero",)
+    assert row_of(table(comparison, None), "Auditory")["change"] > 0.2
+
+
+def test_python_gets_one_labelled_table(base, settings):
+    found = experiments.compare(base, "blank", null=0, settings=settings)
+    assert found.loc[("mean", "Vis"), "change"] > found.loc[("mean", "Auditory"), "change"]
+    assert found.attrs["comparison"].edits == "blank colour=black"
+
+
+def test_another_film_is_compared_by_its_means(base, film, settings):
+    comparison = last(compare(base, Condition(base.clip, transcript=base.transcript, edits="grey"), null=0, settings=settings))
+    assert not comparison.paired
+    assert comparison.kind == "film"
+
+
+def test_stop_ends_a_comparison_and_leaves_nothing_half_written(film, tmp_path):
+    settings = Settings(cache_dir=tmp_path)
+    job = compare(film, "blank", null=1, settings=settings)
+    for stage in job:
+        assert isinstance(stage, Stage)
+        if stage.name in ("video", "edit"):
+            break
+    job.close()
+    assert not [path for path in tmp_path.rglob("*") if path.name.endswith(".part") or path.name.startswith(".work-")]
+
+
+def test_a_plan_names_what_is_computed_again(base, settings):
+    steps = {step.what: step for step in plan_comparison(base, "mute", settings=settings)}
+    assert steps["video"].cached
+    assert steps["video"].seconds == 0
+    assert not steps["audio"].cached
+    assert not steps["model"].cached
+    assert "sound" in steps
+    assert "picture" not in steps
+    assert "speech" not in steps, "nothing can be heard"
+    assert steps["null"].seconds > 0
+    heard = {step.what for step in plan_comparison(base, "reverse track=sound", null=0, settings=settings)}
+    assert "speech" in heard
+    assert "null" not in heard
+
+
+def test_a_plan_on_an_empty_cache_takes_nothing_for_granted(base, tmp_path):
+    steps = {step.what: step for step in plan_comparison(base, "mute", null=0, settings=Settings(cache_dir=tmp_path))}
+    assert not steps["video"].cached
+    assert "not yet computed" in steps["video"].note
+
+
+def test_a_plan_of_a_lesion_computes_nothing_but_the_prediction(base, settings):
+    steps = plan_comparison(base, lesions="text zero", null=0, settings=settings)
+    assert [step.what for step in steps if not step.cached] == ["model"]
+
+
+def test_crossed_edits_give_four_cells_and_their_effects(base, settings):
+    found = last(crossed(base, "blank", "mute", factors=("picture", "sound"), settings=settings))
+    assert [result.responses.edits for result in found.cells.values()] == [(), ("mute",), ("blank colour=black",), ("blank colour=black", "mute")]
+    curves = {cell: curves[-1][found.valid].mean(0) for cell, curves in found.curves.items()}
+    table = found.frame()
+    assert np.allclose(table["first"], (curves[1, 0] + curves[1, 1] - curves[0, 0] - curves[0, 1]) / 2, atol=1e-5)
+    assert np.allclose(table["interaction"], curves[1, 1] - curves[1, 0] - curves[0, 1] + curves[0, 0], atol=1e-5)
+    assert (table["first_low"] <= table["first"]).all()
+    assert (table["first"] <= table["first_high"]).all()
+
+
+def test_a_result_read_from_disk_is_compared_as_the_one_that_was_written(muted, base, settings, tmp_path):
+    loaded = load_result(save_result(base, tmp_path / "a", film=True))
+    again = last(compare(loaded, "mute", null=0, settings=settings))
+    assert again.a.clip.audio_key == base.clip.audio_key
+    assert np.array_equal(again.b.responses.values, muted[0].b.responses.values)
+
+
+def test_an_edit_that_moves_the_film_cannot_be_crossed(base, settings):
+    with pytest.raises(SelectionError, match="TR by TR"):
+        last(crossed(base, "trim start=0 end=18", "mute", settings=settings))
+
+
+def test_too_few_clips_are_refused_before_any_is_opened(settings):
+    with pytest.raises(StatisticsError, match="6 or more pairs"):
+        last(compare_sets(["missing.mp4"] * 5, "mute", settings=settings))
+
+
+def test_a_missing_clip_of_a_set_is_refused_in_words(settings):
+    with pytest.raises(MediaError):
+        last(compare_sets(["missing.mp4"] * 6, "mute", settings=settings))
+
+
+def test_pairs_of_clips_find_a_planted_difference_and_nothing_else(base):
+    rng = np.random.default_rng(0)
+    first, second = [], []
+    for _ in range(8):
+        values = base.responses.values + rng.normal(0, 0.1, (4, 1, 1000)).astype(np.float32)
+        lower = values.copy()
+        lower[:, :, base_parcels()] -= 0.4
+        first.append(replace(base, responses=replace(base.responses, values=values)))
+        noise = rng.normal(0, 0.05, (4, 1, 1000)).astype(np.float32)
+        second.append(replace(base, responses=replace(base.responses, values=lower + noise)))
+    found = of_results(first, second, paired=True)
+    table = found.frame()
+    assert found.curves.exact
+    assert found.curves.smallest_p == pytest.approx(2 / 2**8)
+    assert table.loc["Auditory", "p"] == pytest.approx(2 / 2**8)
+    assert table.loc["Auditory", "difference"] == pytest.approx(0.4, abs=0.05)
+    assert table.loc["Vis", "p_max"] > 0.05
+    assert "8 pairs of clips" in found.caption
+    assert "not of people" in found.caption
+
+
+def test_results_of_two_models_are_no_set(base):
+    other = replace(base, responses=replace(base.responses, weights_sha256="0" * 64))
+    with pytest.raises(SelectionError, match="different models"):
+        of_results([base] * 6, [other] * 6, paired=True)
+
+
+def base_parcels():
+    from encoder.atlas import load_atlas
+
+    return load_atlas().mask("Auditory")
+
+
+def test_a_condition_without_edits_is_the_plain_prediction(base, settings):
+    again = last(run_condition(Condition(base.clip, transcript=base.transcript), settings=settings))
+    assert np.array_equal(again.responses.values, base.responses.values)
