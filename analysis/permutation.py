@@ -26,7 +26,7 @@ LEAST_PAIRS = 6
 LEAST_IN_A_SET = 4
 """Two sets of three have 20 relabellings and a smallest two-sided p of 0.1; three clips tell next to nothing of their own variance."""
 TIES = 1e-9
-"""Statistics closer than this (relative) differ by rounding only; they count as equal, which can only raise p."""
+"""Statistics closer than this differ by rounding only; they count as equal, which can only raise p."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,11 +164,11 @@ def label_permutation(
 def _checked(values: np.ndarray, name: str) -> np.ndarray:
     """[n, ...] -> float64 [n, curves]; infinite numbers are missing ones."""
     values = np.asarray(values, np.float64)
-    if values.ndim < 1 or values.size == 0:
+    if values.ndim < 1 or 0 in values.shape[1:]:
         raise StatisticsError(
             "shape", f"{name} must have clips on the first axis and one or more curves, but got {values.shape}.", "Give one row a clip."
         )
-    values = values.reshape(len(values), -1)
+    values = values.reshape(len(values), int(np.prod(values.shape[1:])))
     return np.where(np.isfinite(values), values, np.nan)
 
 
@@ -204,9 +204,11 @@ def _batches(relabellings: np.ndarray, numbers_each: int, batch_mb: float) -> It
 def _welch(labels: np.ndarray, values: np.ndarray, n: int, m: int) -> np.ndarray:
     """Welch's t for each row of labels (true: first set), [relabellings, curves]; ``values`` have mean zero over all clips."""
     chosen = labels.astype(np.float64)
-    sums, squares = chosen @ values, chosen @ values**2
+    sums, squares, total = chosen @ values, chosen @ values**2, (values**2).sum(0)
     mean_a, mean_b = sums / n, -sums / m
-    error = np.clip(squares - n * mean_a**2, 0, None) / (n * (n - 1)) + np.clip((values**2).sum(0) - squares - m * mean_b**2, 0, None) / (m * (m - 1))
+    within = [squares - n * mean_a**2, total - squares - m * mean_b**2]
+    within_a, within_b = (np.where(one > 1e-12 * total, one, 0.0) for one in within)  # less is what rounding leaves of equal clips
+    error = within_a / (n * (n - 1)) + within_b / (m * (m - 1))
     apart = mean_a - mean_b
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(apart == 0, apart, apart / np.sqrt(error))
@@ -222,7 +224,7 @@ def _result(
     from scipy.stats import false_discovery_control
 
     known = ~np.isnan(t)
-    reached = np.abs(statistic[known]) * (1 - TIES)
+    reached = np.abs(statistic[known]) * (1 - TIES) - TIES
     own, largest = np.zeros(known.sum(), np.int64), []
     for batch in batches:
         own += (batch >= reached).sum(0)
