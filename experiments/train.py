@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from encoder.frontend import FrontEnd
     from encoder.models.published import PublishedVIBE
     from encoder.training.loop import Example
+    from encoder.training.speaking import Spoken
 
 FULL_MINUTES = 25.0
 MODEL = ASSETS / "models" / "vibe-sim"
@@ -68,7 +70,6 @@ class Plan:
 def generated(minutes: float, first_seed: int, work: Path) -> Generator[Stage, None, list[Measured]]:
     """Clips of so many minutes in all, from ``first_seed`` on; measured clips are kept in ``work`` and used again."""
     from encoder.training.clips import random_clip
-    from encoder.training.speaking import speech_pool
 
     folder = work / _version()
     folder.mkdir(parents=True, exist_ok=True)
@@ -82,7 +83,7 @@ def generated(minutes: float, first_seed: int, work: Path) -> Generator[Stage, N
         else:
             if pool is None:
                 yield clock(done, "Speaking the sentences of the training clips.")
-                pool = speech_pool(np.random.default_rng(SEED), POOL)
+                pool = _spoken()
             seed = first_seed + len(clips)
             long = 420.0 if seed % 25 == 10 else None  # long films are rare but must be known
             clips.append(random_clip(seed, pool, seconds=long).measure())
@@ -90,6 +91,14 @@ def generated(minutes: float, first_seed: int, work: Path) -> Generator[Stage, N
         done += clips[-1].n_trs * TR / 60
         yield clock(min(done, minutes), f"{len(clips)} clips, {done:.0f} of {minutes:.0f} minutes.")
     return clips
+
+
+@lru_cache(maxsize=1)
+def _spoken() -> list[Spoken]:
+    """What all clips of a run are spoken from: the same for those that train, stop and measure."""
+    from encoder.training.speaking import speech_pool
+
+    return speech_pool(np.random.default_rng(SEED), POOL)
 
 
 def _version() -> str:

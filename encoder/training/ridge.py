@@ -23,6 +23,9 @@ def delayed(values: np.ndarray, delays: Sequence[int] = DELAYS) -> np.ndarray:
 class DelayedRidge:
     """Linear map from delayed features to responses, its penalty chosen per target by cross-validation over folds of whole clips.
 
+    With fewer rows than delayed features the same map is found from the rows' inner products, which is many times faster (Dupré la Tour et
+    al. 2022).
+
     Parameters
     ----------
     alphas : sequence of float
@@ -43,16 +46,25 @@ class DelayedRidge:
         targets : sequence of float32 [T, targets]
         valid : sequence of bool [T]
         """
-        from himalaya.ridge import RidgeCV
         from sklearn.model_selection import PredefinedSplit
 
         rows = np.concatenate([delayed(x)[v] for x, v in zip(inputs, valid, strict=True)])
         wanted = np.concatenate([y[v] for y, v in zip(targets, valid, strict=True)]).astype(np.float32)
         fold = np.concatenate([np.full(int(v.sum()), index % self.folds) for index, v in enumerate(valid)])
         self._mean_in, self._mean_out = rows.mean(0), wanted.mean(0)
-        model = RidgeCV(alphas=self.alphas, cv=PredefinedSplit(fold), solver_params={"n_targets_batch": 1000, "n_alphas_batch": 4})
-        model.fit(rows - self._mean_in, wanted - self._mean_out)
-        self._coef = np.asarray(model.coef_, np.float32)
+        rows, wanted = rows - self._mean_in, wanted - self._mean_out
+        how = {"alphas": self.alphas, "cv": PredefinedSplit(fold), "solver_params": {"n_targets_batch": 1000, "n_alphas_batch": 4}}
+        if len(rows) < rows.shape[1]:
+            from himalaya.kernel_ridge import KernelRidgeCV
+
+            model = KernelRidgeCV(kernel="linear", **how).fit(rows, wanted)
+            coef = rows.T @ model.dual_coef_
+        else:
+            from himalaya.ridge import RidgeCV
+
+            model = RidgeCV(**how).fit(rows, wanted)
+            coef = model.coef_
+        self._coef = np.asarray(coef, np.float32)
         self.best_alphas = np.asarray(model.best_alphas_)
         return self
 

@@ -191,6 +191,18 @@ def test_ridge_returns_a_delayed_linear_map_and_shrinks_noise():
     assert ridge.best_alphas[2] > ridge.best_alphas[0]
 
 
+def test_with_fewer_rows_than_delayed_features_the_map_is_that_of_the_textbook():
+    rng = np.random.default_rng(5)
+    inputs, targets = ([rng.normal(size=(30, size)).astype(np.float32) for _ in range(3)] for size in (20, 4))
+    ridge = DelayedRidge(alphas=(50.0,)).fit(inputs, targets, [np.ones(30, bool)] * 3)
+    rows, wanted = np.concatenate([delayed(x) for x in inputs]).astype(float), np.concatenate(targets).astype(float)
+    assert len(rows) < rows.shape[1]
+    means, offsets = rows.mean(0), wanted.mean(0)
+    weights = np.linalg.solve((rows - means).T @ (rows - means) + 50.0 * np.eye(rows.shape[1]), (rows - means).T @ (wanted - offsets))
+    expected = (delayed(inputs[0]) - means) @ weights + offsets
+    assert np.allclose(ridge.predict(inputs[0]), expected, atol=1e-4)
+
+
 # --- the command ------------------------------------------------------------------------------------------------------------------------
 
 
