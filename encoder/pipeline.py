@@ -165,8 +165,8 @@ def label(
         lesions=tuple(lesion.text for lesion in lesions),
         warnings=(
             *warnings_of(lesions, card, features.present),
-            *not_taught(card, features.present),
             *warnings_for(features, transcript, int(valid.sum()), taught=model.files is None or not model.files.published),
+            *not_taught(card, features.present),
         ),
         extra={
             "calibrated": card.calibrated,

@@ -35,10 +35,10 @@ def save_result(result: Result, folder: str | os.PathLike, *, film: bool | str =
     """Write a result.
 
     ``responses.npy`` float32 [subjects, TRs, 1000]; ``responses.json`` labels, units and provenance; ``networks.tsv`` network and group means;
-    ``transcript.tsv`` the TR table; with ``film`` the canonical film too, under that name (True: ``film.mp4``). The result of an ensemble has
-    ``spread.npy`` float32 [subjects, TRs, 1000] too, the standard deviation between its members, and ``member_curves.npy`` float32
-    [members, subjects, TRs, curves], named by :func:`encoder.curves.curve_ids`. All files are written beside their places before the first is
-    renamed, and while they are renamed there is no ``responses.json``: a folder with it is whole.
+    ``transcript.tsv`` the TR table; with ``film`` the canonical film too, under that name (True: ``film.mp4``), where the clip has one. The result
+    of an ensemble has ``spread.npy`` float32 [subjects, TRs, 1000] too, the standard deviation between its members, and ``member_curves.npy``
+    float32 [members, subjects, TRs, curves], named by :func:`encoder.curves.curve_ids`. All files are written beside their places before the
+    first is renamed, and while they are renamed there is no ``responses.json``: a folder with it is whole.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def save_result(result: Result, folder: str | os.PathLike, *, film: bool | str =
     for part, name in MEMBERS.items():
         if result.responses.members:
             steps[name] = lambda path, part=part: write(result.responses, f"{part}_npy", path)
-    if film:
+    if film and result.clip.has_film:
         steps[film if isinstance(film, str) else FILMS[0]] = lambda path: shutil.copyfile(result.clip.path, path)
     steps["responses.json"] = lambda path: write(result.responses, "json", path, more=_facts(result))
     parts = {name: folder / f".{name}.part" for name in steps}
@@ -75,7 +75,8 @@ def save_result(result: Result, folder: str | os.PathLike, *, film: bool | str =
             for name, make in steps.items():
                 make(parts[name])
             (folder / "responses.json").unlink(missing_ok=True)
-            for name in set(MEMBERS.values()) - set(parts):
+            of_another = set(MEMBERS.values()) | (set() if result.clip.has_film else set(FILMS))
+            for name in of_another - set(parts):
                 (folder / name).unlink(missing_ok=True)
             for name, part in parts.items():
                 part.replace(folder / name)
@@ -93,7 +94,7 @@ def save_result(result: Result, folder: str | os.PathLike, *, film: bool | str =
 def load_result(folder: str | os.PathLike) -> Result:
     """Read what :func:`save_result` wrote.
 
-    The clip's path is the film in the folder; without one it does not exist.
+    The clip's path is the film in the folder; without one, as with a clip of words only, it does not exist.
 
     Raises
     ------

@@ -19,7 +19,8 @@ class Clip:
     Attributes
     ----------
     path : pathlib.Path
-        Canonical file: mp4 with H.264 (yuv420p, constant frame rate, upright) and AAC, either of which may be absent.
+        Canonical file: mp4 with H.264 (yuv420p, constant frame rate, upright) and AAC, either of which may be absent. Without both
+        (:func:`extractors.stimuli.make_stimulus`, words only) there is no such file.
     samples_path : pathlib.Path or None
         16 kHz mono samples as a float32 ``.npy``, time 0 = film time 0; None without sound.
     sha256 : str
@@ -57,6 +58,11 @@ class Clip:
     def has_video(self) -> bool:
         """Whether the clip has a picture."""
         return self.video_key is not None
+
+    @property
+    def has_film(self) -> bool:
+        """Whether there is anything to play; a clip of words only has no file."""
+        return self.has_video or self.has_audio
 
     @property
     def has_audio(self) -> bool:

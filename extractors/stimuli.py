@@ -61,8 +61,13 @@ class StimulusKind(Kind):
     pictures: int = 0
 
 
-def _seconds() -> Param:
-    return Param("seconds", "number", 40, 15, 600, unit="s")
+def _start() -> Param:
+    # rows before about 22 s rest on too short a past: what begins at 0 is never seen in rows that count
+    return Param("start", "number", 20, 0, 120, unit="s")
+
+
+def _seconds(default: float = 20) -> Param:
+    return Param("seconds", "number", default, 1, 600, unit="s")
 
 
 def _level(high: float) -> Param:
@@ -76,19 +81,19 @@ STIMULI: Mapping[str, StimulusKind] = MappingProxyType(
             StimulusKind(
                 "say",
                 "Words only",
-                "Written words at a steady pace: nothing is heard or seen. Silence follows until the last response has come.",
+                "Written words at a steady pace: nothing is heard or seen. Silence stands before, and follows until the last response has come.",
                 (
                     Param("text", "text", optional=True),
                     Param("rate", "number", 150, 30, 400, unit="words a minute"),
-                    Param("start", "number", 0, 0, 60, unit="s"),
+                    _start(),
                 ),
                 frozenset({"text"}),
             ),
             StimulusKind(
                 "still",
                 "Still picture",
-                "One picture, held.",
-                (_seconds(), Param("picture", "number", 1, 1, MAX_PICTURES, whole=True)),
+                "One picture, held after some seconds of black.",
+                (_start(), _seconds(), Param("picture", "number", 1, 1, MAX_PICTURES, whole=True)),
                 frozenset({"video"}),
                 1,
             ),
@@ -96,22 +101,23 @@ STIMULI: Mapping[str, StimulusKind] = MappingProxyType(
                 "alternate",
                 "Two pictures in turn",
                 "Two pictures, each held for some seconds, in turn; the second one stands inside the frame of the first.",
-                (_seconds(), Param("each", "number", 5, 0.2, 60, unit="s")),
+                (_seconds(40), Param("each", "number", 5, 0.2, 60, unit="s")),
                 frozenset({"video"}),
                 2,
             ),
             StimulusKind(
                 "tone",
                 "Tone",
-                "A sine tone.",
-                (Param("hz", "number", 440, 50, 7500, unit="Hz"), _seconds(), _level(-6)),
+                "A sine tone after some seconds of silence.",
+                (Param("hz", "number", 440, 50, 7500, unit="Hz"), _start(), _seconds(), _level(-6)),
                 frozenset({"audio", "text"}),
             ),
             StimulusKind(
                 "noise",
                 "Noise",
-                "Gaussian noise: white (every frequency alike) or pink (every octave alike).",
+                "Gaussian noise after some seconds of silence: white (every frequency alike) or pink (every octave alike).",
                 (
+                    _start(),
                     _seconds(),
                     _level(-14),
                     Param("colour", "choice", "white", choices=("white", "pink")),
@@ -161,14 +167,14 @@ class Stimulus:
         """What it is, as one plain sentence."""
         n = {key: number_text(value) for key, value in self.values if not isinstance(value, str)}
         if self.name == "say":
-            after = f" after {n['start']} s" if self["start"] else ""
-            return f"Made here: words at {n['rate']} a minute{after}, without sound or picture."
-        if self.name == "still":
-            return f"Made here: a still picture held for {n['seconds']} s, without sound."
+            return f"Made here: words at {n['rate']} a minute from {n['start']} s, without sound or picture."
         if self.name == "alternate":
             return f"Made here: two pictures in turn, {n['each']} s each, for {n['seconds']} s, without sound."
+        when = f"from {n['start']} s for {n['seconds']} s"
+        if self.name == "still":
+            return f"Made here: a still picture {when}, black before, without sound."
         what = f"a tone of {n['hz']} Hz" if self.name == "tone" else f"{self['colour']} noise (seed {n['seed']})"
-        return f"Made here: {what} for {n['seconds']} s at {n['level']} dB of full scale, without picture."
+        return f"Made here: {what} {when} at {n['level']} dB of full scale, silence before, without picture."
 
 
 def parse_stimulus(text: str) -> Stimulus:

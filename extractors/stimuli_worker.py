@@ -40,7 +40,7 @@ def _make(job: dict) -> dict:
 
 
 def samples_of(job: dict) -> np.ndarray:
-    """Mono samples, float32 at 16 kHz, of a "tone" or a "noise" with the values of its statement."""
+    """Mono samples, float32 at 16 kHz, of a "tone" or a "noise" with the values of its statement, and the silence before it."""
     count = round(job["seconds"] * SAMPLE_RATE)
     if job["name"] == "tone":
         wanted = np.sin(2 * np.pi * job["hz"] * np.arange(count) / SAMPLE_RATE)
@@ -54,7 +54,7 @@ def samples_of(job: dict) -> np.ndarray:
     ramp = np.sin(np.linspace(0, np.pi / 2, round(FADE_S * SAMPLE_RATE))) ** 2
     wanted[: len(ramp)] *= ramp
     wanted[-len(ramp) :] *= ramp[::-1]
-    return wanted.astype(np.float32)
+    return np.concatenate([np.zeros(round(job["start"] * SAMPLE_RATE), np.float32), wanted.astype(np.float32)])
 
 
 def write_sound(path: str, samples: np.ndarray) -> None:
@@ -72,24 +72,26 @@ def _write_film(job: dict) -> None:
 
     from extractors.canonical import picture_encoder
 
-    rate, total = Fraction(job["fps"]), round(job["seconds"] * job["fps"])
+    rate = Fraction(job["fps"])
+    before = round(job.get("start", 0) * job["fps"])
+    total = before + round(job["seconds"] * job["fps"])
     images = [_decoded(picture, job["most_pixels"]) for picture in job["pictures"]]
     size = _size(images[0].size, job["height"])
     shown = []
-    for image in images:
-        frame = av.VideoFrame.from_ndarray(_fitted(image, size), format="rgb24")
+    for pixels in (*(_fitted(image, size) for image in images), np.zeros((size[1], size[0], 3), np.uint8)):
+        frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
         shown.append(frame.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG))
     said = time.monotonic()
     with av.open(job["out"], "w", format="mp4", container_options={"fflags": "+bitexact"}) as target:
         stream = picture_encoder(target, rate, size, **{"x264-params": "colorprim=bt709:transfer=bt709:colormatrix=bt709"})
         for number in range(total):
-            which = int(number / job["fps"] / job["each"] + 1e-9) % 2 if "each" in job else 0
-            frame = shown[which]
+            turn = int((number - before) / job["fps"] / job["each"] + 1e-9) % 2 if "each" in job else 0
+            frame = shown[turn if number >= before else -1]
             frame.pts, frame.time_base = number, 1 / rate
             target.mux(stream.encode(frame))
             if time.monotonic() - said > SAY_EVERY_S:
                 said = time.monotonic()
-                say(done=number / job["fps"], total=job["seconds"], doing="Writing the pictures")
+                say(done=number, total=total, doing="Writing the pictures")
         target.mux(stream.encode(None))
 
 
