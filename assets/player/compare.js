@@ -39,8 +39,7 @@ class Compare {
   }
 
   name(row) {
-    const note = row.kind === "group" ? h("small", { text: "not a Yeo network" }) : "";
-    return h("span", { class: "cg-name" }, this.swatch(row), h("b", { text: row.label }), note);
+    return h("span", { class: "cg-name", title: row.kind === "group" ? "Not a Yeo network" : null }, this.swatch(row), h("b", { text: row.label }));
   }
 
   /** Change in time course: a dot with its interval, before the grey of the null edits. */
@@ -71,8 +70,7 @@ class Compare {
       const figures = h("span", { class: "cg-figures cg-num" },
         h("b", { text: known(change) ? percent(change) : "–" }),
         h("span", { text: known(low) && known(high) ? `${Math.round(low * 100)} to ${percent(high)}` : "" }),
-        h("span", { text: known(r) ? `r ${signed(r)}` : "" }),
-        h("span", { class: "cg-verdict", text: row.outside === true ? "outside" : row.outside === false ? "inside" : "" }));
+        h("span", { text: known(r) ? `r ${signed(r)}` : "" }));
       return h("li", { "data-curve": row.curve, "data-outside": row.outside === true ? "yes" : row.outside === false ? "no" : null }, this.name(row), picture, figures, h("p", { text: row.text }));
     }));
     const nulls = rows.some(({ null_change: small }) => known(small));

@@ -244,7 +244,8 @@ class Conditions {
   tellLegend() {
     if (!this.on) return;
     const { part, info } = this;
-    part.shownSwatch.dataset.kind = this.showsDifference && info.band ? "band" : "lines";
+    part.shownSwatch.dataset.kind = this.showsDifference ? "band" : "lines";
+    part.shownSwatch.hidden = this.showsDifference ? !info.band : !this.paired;
     part.shownText.textContent = !this.showsDifference
       ? this.paired ? "Solid: A. Dashed: B." : `Curves of ${this.name}.`
       : info.band

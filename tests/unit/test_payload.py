@@ -266,7 +266,7 @@ def test_a_chunk_of_a_kept_result_is_served_by_its_number(tmp_path):
     made = some_responses((1, 5), rows=430)
     clip = Clip(tmp_path / "film.mp4", None, "b" * 64, "c" * 64, None, "film.mp4", 641.0, 430, 25.0, 160, 120, ())
     folder = save_result(Result(clip, no_words(430), made, "f" * 32, {}), tmp_path / "result")
-    kept = SimpleNamespace(runs=tmp_path / "runs", settings=SimpleNamespace(cache_dir=tmp_path / "cache"))
+    kept = SimpleNamespace(runs=tmp_path / "runs", comparisons=tmp_path / "comparisons", settings=SimpleNamespace(cache_dir=tmp_path / "cache"))
     value = packed(made, chunk_url=lambda number: f"parcels-{number}.i8")["parcels"]
     for number, rows in ((1, 200), (2, 30)):
         served = _file(lambda: folder, value["chunks"][number]["url"], kept)
