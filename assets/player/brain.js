@@ -23,13 +23,12 @@ class Brain {
     this.width = 0;
   }
 
-  /** Fit the canvas to a width in CSS pixels; returns the height it takes. */
-  layout(width, ratio, theme) {
+  /** Fit the canvas to a width in CSS pixels, the views in one row or two by two; returns the height it takes. */
+  layout(width, ratio, theme, wide = width >= 860) {
     this.width = width;
     this.ratio = ratio;
     this.theme = theme;
     const span = VIEWS.map((view) => ATLAS.outlines[view.key].bounds).map(([left, right, bottom, top]) => [right - left, top - bottom]);
-    const wide = width >= 860;
     const gap = 10;
     const across = wide ? span.reduce((sum, [w]) => sum + w, 0) : Math.max(span[0][0], span[2][0]) + Math.max(span[1][0], span[3][0]);
     const scale = Math.min((width - gap * (wide ? 4 : 2)) / across, 1.34);

@@ -60,14 +60,20 @@ class Surface {
     if (this.width) this.layout(this.width, this.ratio, this.theme);
   }
 
-  /** Fit the canvas to a width in CSS pixels; returns the height it takes. */
-  layout(width, ratio, theme) {
+  /** The maps of another surface, which are large; the next `draw` shows them. */
+  share({ header, maps, hidden }) {
+    Object.assign(this, { header, maps, hidden, ready: true });
+    if (this.width) this.layout(this.width, this.ratio, this.theme, this.wide);
+  }
+
+  /** Fit the canvas to a width in CSS pixels, the views in one row or two by two; returns the height it takes. */
+  layout(width, ratio, theme, wide = width >= 760) {
     this.width = width;
     this.ratio = ratio;
     this.theme = theme;
     const gap = 10;
     const title = 20;
-    const wide = width >= 760;
+    this.wide = wide;
     const columns = wide ? 4 : 2;
     const cell = Math.min((width - gap * (columns + 1)) / columns, 460);
     const left = (width - columns * cell - (columns - 1) * gap) / 2;
