@@ -45,6 +45,8 @@ SCRIPTS = (
     "scatter.js",
     "panes.js",
     "picking.js",
+    "subject_lines.js",
+    "subjects.js",
     "controls.js",
     "voice.js",
     "state.js",
@@ -55,7 +57,7 @@ SCRIPTS = (
 )
 """In the order in which they build on each other; together they are one function."""
 
-STYLES = ("player.css", "compare.css", "link.css")
+STYLES = ("player.css", "compare.css", "link.css", "subjects.css")
 SURFACE = FOLDER / "surface.bin"
 PAGE = FOLDER / "standalone"
 

@@ -107,6 +107,7 @@ class Picking {
     if (this.went) marks.push({ parcel: this.went.parcel, kind: "maximum", colour: theme.head });
     if (this.hovered >= 0) marks.push({ parcel: this.hovered, kind: "hover", colour: theme.text });
     this.panes.mark(marks);
+    this.part.sideBySide.mark(marks);
   }
 
   // ---- maximum ----

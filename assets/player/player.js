@@ -29,6 +29,7 @@ class CineglassPlayer {
     this.picking = new Picking(this);
     this.conditions = new Conditions(this);
     this.voice = new Voice(this);
+    this.part.sideBySide.attach(this);
     this.controls = new Controls(this);
     this.link = new Link(this);
     this.part.tabs.choose();
@@ -83,6 +84,7 @@ class CineglassPlayer {
     this.offerSecond();
     this.stale = { layout: true, brain: true, curves: true };
     if (fresh) this.clock.load(urlOf(result), (value.media || {}).kind, result.duration);
+    part.sideBySide.take(result);
     this.conditions.open(fresh);
     const { warnings } = this.conditions;
     part.warnings.replaceChildren(...warnings.map((text) => h("li", { text })));
@@ -313,7 +315,7 @@ class CineglassPlayer {
   tick(time) {
     if (!this.result || this.part.body.hidden || !this.onScreen) return;
     const began = performance.now();
-    const { result, settings, shown, stale } = this;
+    const { part, result, settings, shown, stale } = this;
     const inside = Math.min(time, result.duration - 1e-3);
     const row = result.rowAt(inside + settings.lag);
     if (this.zoom.follow(inside)) stale.curves = true;
@@ -342,6 +344,7 @@ class CineglassPlayer {
       this.showNow();
       this.picking.rowShown(row);
       this.showRow(row);
+      part.sideBySide.follow(row, draw, setting);
     }
     this.stale = { layout: false, brain: false, curves: false };
     this.showTime(inside, row);
@@ -377,6 +380,7 @@ class CineglassPlayer {
     shown.x = this.curves.xOf(time);
     part.head.style.transform = `translateX(${shown.x.toFixed(2)}px)`;
     part.head.hidden = !this.curves.sees(time);
+    part.sideBySide.head(time);
     if (row < 0) part.noHead.style.transform = `translateX(${Math.min(shown.x, this.curves.left + this.curves.plotWidth - 120).toFixed(1)}px)`;
     const film = clockText(time, 1);
     if (film !== shown.film || row !== shown.readRow) {
@@ -414,6 +418,7 @@ class CineglassPlayer {
     const names = ["text", "muted", "outline", "crease", "grid", "hatch", "surface", "sunken", "warn", "head"];
     const theme = { font: style.fontFamily, ...Object.fromEntries(names.map((name) => [name, read(name)])) };
     const ratio = Math.min(2, window.devicePixelRatio || 1);
+    this.look = { ratio, theme };
     this.panes.show(this.settings.view || (this.host.clientWidth >= BESIDE_PX ? "both" : "glass"));
     this.panes.layout(ratio, theme);
     if (this.panes.showsSurface) this.panes.open(() => this.set({}, "brain"));

@@ -302,14 +302,15 @@ function buildView(host) {
   part.wordsNote = h("p", { class: "cg-note" });
   const script = h("div", { class: "cg-panel" }, part.wordsNote, part.words);
   part.compare = new Compare();
+  part.sideBySide = new Subjects();
   part.conditions = h("section", { class: "cg-conditions", "aria-label": "Conditions", hidden: true });
-  part.tabs = tabs([{ id: "compare", label: "Compare A/B", panel: part.compare.root, hidden: true }, { id: "now", label: "Networks now", panel: now }, { id: "transcript", label: "Transcript", panel: script }], "now", (id) => part.onTab(id));
+  part.tabs = tabs([{ id: "compare", label: "Compare A/B", panel: part.compare.root, hidden: true }, { id: "subjects", label: "Subjects", panel: part.sideBySide.root }, { id: "now", label: "Networks now", panel: now }, { id: "transcript", label: "Transcript", panel: script }], "now", (id) => part.onTab(id));
   part.live = h("p", { class: "cg-unseen cg-live", role: "status", "aria-live": "polite" });
   part.warnings = h("ul", { class: "cg-warnings", hidden: true });
   part.emptyText = h("p");
   part.empty = h("div", { class: "cg-empty" }, part.emptyText);
   part.body = h("div", { class: "cg-body", hidden: true }, head, part.conditions,
-    h("div", { class: "cg-main" }, film, brain, settings), part.warnings, curves, h("section", { class: "cg-tabbox", "aria-label": "Details" }, part.tabs.bar, part.compare.root, now, script), part.live, part.keys.dialog);
+    h("div", { class: "cg-main" }, film, brain, settings), part.warnings, curves, h("section", { class: "cg-tabbox", "aria-label": "Details" }, part.tabs.bar, part.compare.root, part.sideBySide.root, now, script), part.live, part.keys.dialog);
   host.append(part.status, part.empty, part.body);
   return part;
 }
