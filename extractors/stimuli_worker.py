@@ -75,7 +75,7 @@ def _write_film(job: dict) -> None:
     rate = Fraction(job["fps"])
     before = round(job.get("start", 0) * job["fps"])
     total = before + round(job["seconds"] * job["fps"])
-    images = [_decoded(picture, job["most_pixels"]) for picture in job["pictures"]]
+    images = [picture_of(**picture, most_pixels=job["most_pixels"]) for picture in job["pictures"]]
     size = _size(images[0].size, job["height"])
     shown = []
     for pixels in (*(_fitted(image, size) for image in images), np.zeros((size[1], size[0], 3), np.uint8)):
@@ -102,17 +102,33 @@ def _size(size: tuple[int, int], height: int) -> tuple[int, int]:
     return tuple(max(16, 2 * round(side * scale / 2)) for side in size)
 
 
-def _decoded(picture: dict, most_pixels: int) -> Image.Image:
-    """A picture as upright RGB, without alpha (over black, as the empty screen is)."""
+def picture_of(path: str, form: str, shown: str, most_pixels: int) -> Image.Image:
+    """A picture as upright RGB, without alpha (over black, as the empty screen is), of an animation the first one.
+
+    Parameters
+    ----------
+    path : str
+    form : {"PNG", "JPEG", "WEBP"}
+        The only decoder that is tried.
+    shown : str
+        What the visitor calls the file.
+    most_pixels : int
+        Judged by the header, before anything is decoded.
+
+    Raises
+    ------
+    MediaError
+        ``picture_too_large`` or ``picture_damaged``.
+    """
     from PIL import Image, ImageOps
 
     Image.MAX_IMAGE_PIXELS = None  # the limit here is our own, and told in words
     try:
-        with Image.open(picture["path"], formats=[picture["form"]]) as opened:
+        with Image.open(path, formats=[form]) as opened:
             if opened.width * opened.height > most_pixels:
                 raise MediaError(
                     "picture_too_large",
-                    f'The picture "{picture["shown"]}" is {opened.width} x {opened.height}; {most_pixels / 1e6:.0f} million pixels are allowed.',
+                    f'The picture "{shown}" is {opened.width} x {opened.height}; {most_pixels / 1e6:.0f} million pixels are allowed.',
                     "Save it smaller: 1280 x 720 is all that is used.",
                 )
             opened.draft("RGB", (2048, 2048))  # JPEG can be decoded smaller at once
@@ -129,7 +145,7 @@ def _decoded(picture: dict, most_pixels: int) -> Image.Image:
     except Exception:  # hostile bytes raise anything; nothing of it is for a person
         raise MediaError(
             "picture_damaged",
-            f'The picture "{picture["shown"]}" cannot be read.',
+            f'The picture "{shown}" cannot be read.',
             "Open it in another program and save it again as PNG or JPEG.",
         ) from None
 
