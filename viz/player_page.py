@@ -11,6 +11,7 @@ import html
 import json
 import re
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -75,6 +76,26 @@ LICENCE = (
 KEPT_HERE = "Film, words and responses lie inside this file. It was written to open without a server, and it asks no other computer for anything."
 
 
+@dataclass(frozen=True, eq=False)
+class OtherCondition:
+    """Condition B of a page.
+
+    Attributes
+    ----------
+    responses : Responses
+    transcript : Transcript or None
+    film : path or None
+        The canonical film; None where B has the film of A, as after a lesion of the model.
+    title : str
+        Shown as text; "" for that of A.
+    """
+
+    responses: Responses
+    transcript: Transcript | None
+    film: str | Path | None = None
+    title: str = ""
+
+
 def head_html() -> str:
     """Styles, atlas and scripts of the player, as HTML for a page's head."""
     return _head(surface_address())
@@ -98,6 +119,8 @@ def write_html(
     opens_with: Sequence[str] = (),
     second: dict[str, Any] | None = None,
     layers: Sequence[dict[str, Any]] = (),
+    other: OtherCondition | None = None,
+    comparison: dict[str, Any] | None = None,
 ) -> Generator[Stage | Path, None, None]:
     """Write the player with a result in it as one HTML file.
 
@@ -121,6 +144,10 @@ def write_html(
         Another series on the same rows, from :func:`viz.payload.pack_second`.
     layers : sequence of dict
         From :func:`viz.payload.pack_layer`.
+    other : OtherCondition, optional
+        Condition B; the page swaps it with the first in place.
+    comparison : dict, optional
+        What lies between them, from :func:`viz.payload.pack_comparison`; goes with ``other``.
 
     Yields
     ------
@@ -132,22 +159,22 @@ def write_html(
     SelectionError
         ``ending`` for another ending.
     MediaError
-        ``film_missing`` when there is no such film.
+        ``film_missing`` when there is no such film of either condition.
     CacheError
         ``page_unwritable`` when the file cannot be written.
     """
     path = check_ending(Path(path), ".html")
-    film = Path(film) if film is not None else None
-    if film is not None and not film.is_file():
+    given = {"a": film, "b": other.film if other else None}
+    films = {name: Path(one) for name, one in given.items() if one is not None and (name == "a" or film is not None)}
+    if not all(one.is_file() for one in films.values()):
         raise MediaError("film_missing", "The film of this result is not here any more.", "Export the page without the film, or run the clip again.")
-    size = film.stat().st_size if film is not None else 0
+    sizes = [one.stat().st_size for one in films.values()]
     yield stage_clock("html", 1.0)(0.0, "Putting the result into the page")
-    kind = "none" if film is None else "video" if responses.present.get("video") else "audio"
     value = pack(
         responses,
         transcript,
         media_url=None,
-        media_kind=kind,
+        media_kind=_media_kind(responses, films),
         title=title,
         caption=caption,
         opens_with=opens_with,
@@ -155,38 +182,50 @@ def write_html(
         run_id="file",
         second=second,
         layers=layers,
+        other=_packed_other(other, films, title) if other else None,
+        comparison=comparison,
     )
     value["look"] = _look(look or Look())
-    told = {"value": value, "about": _about(responses, transcript), "film": MEDIA_TYPES.get(film.suffix.lower(), "video/mp4") if film else ""}
+    types = {name: MEDIA_TYPES.get(one.suffix.lower(), "video/mp4") for name, one in films.items()}
+    told = {"value": value, "about": _about(responses, transcript, other), "films": types}
     before, after = _page(told, title=title, dark=bool(look and look.dark))
-    total = len(before) + len(after) + sum(_wrapped(min(PIECE, size - start)) for start in range(0, size, PIECE))
+    total = len(before) + len(after) + sum(_wrapped(min(PIECE, size - start)) for size in sizes for start in range(0, size, PIECE))
     message = f"Writing the page, {total / 1e6:.1f} MB"
     at = stage_clock("html", total)
     with whole_file(path, "page") as part, part.open("wb") as out:
         out.write(before)
         yield at(len(before), message)
-        for piece in _film(film):
-            out.write(piece)
-            yield at(out.tell(), message)
+        for name, one in films.items():
+            for piece in _film(name, one):
+                out.write(piece)
+                yield at(out.tell(), message)
         out.write(after)
     yield at(total, f"The page is written, {total / 1e6:.1f} MB")
     yield path
 
 
-def _film(film: Path | None) -> Iterator[bytes]:
-    """The film in elements of base64, which no browser runs."""
-    if film is None:
-        return
+def _media_kind(responses: Responses, films: dict[str, Path]) -> str:
+    return "none" if not films else "video" if responses.present.get("video") else "audio"
+
+
+def _packed_other(other: OtherCondition, films: dict[str, Path], title: str) -> dict[str, Any]:
+    kind = _media_kind(other.responses, films)
+    floor = other.responses.range_floor or RANGE_FLOOR
+    return pack(other.responses, other.transcript, media_url=None, media_kind=kind, title=other.title or title, range_floor=floor, run_id="file-b")
+
+
+def _film(name: str, film: Path) -> Iterator[bytes]:
+    """A film in elements of base64, which no browser runs."""
     with film.open("rb") as source:
         while piece := source.read(PIECE):
-            yield _FILM[0] + base64.b64encode(piece) + _FILM[1]
+            yield _FILM[0] % name.encode() + base64.b64encode(piece) + _FILM[1]
 
 
-_FILM = (b'<script type="text/plain" data-film>', b"</script>\n")
+_FILM = (b'<script type="text/plain" data-film="%s">', b"</script>\n")
 
 
 def _wrapped(size: int) -> int:
-    return len(_FILM[0]) + (size + 2) // 3 * 4 + len(_FILM[1])
+    return len(_FILM[0] % b"a") + (size + 2) // 3 * 4 + len(_FILM[1])
 
 
 def _look(look: Look) -> dict[str, Any]:
@@ -201,8 +240,18 @@ def _look(look: Look) -> dict[str, Any]:
     return {key: value for key, value in chosen.items() if value is not None}
 
 
-def _about(responses: Responses, transcript: Transcript | None) -> list[dict[str, Any]]:
+def _about(responses: Responses, transcript: Transcript | None, other: OtherCondition | None = None) -> list[dict[str, Any]]:
     """What stands below the player; no date, so that equal results stay equal."""
+    b = [] if other is None else [{**block, "title": f"Condition B: {block['title'].lower()}"} for block in _made(other.responses, other.transcript)]
+    return [
+        *_made(responses, transcript),
+        *b,
+        {"title": "Please cite", "lines": [work.text for work in citations(responses)]},
+        {"title": "Licence", "lines": [LICENCE, KEPT_HERE]},
+    ]
+
+
+def _made(responses: Responses, transcript: Transcript | None) -> list[dict[str, Any]]:
     facts = [
         f"Model: {responses.model_title} ({responses.model_id})",
         f"Weights: SHA-256 {responses.weights_sha256}" if responses.weights_sha256 else "",
@@ -214,8 +263,6 @@ def _about(responses: Responses, transcript: Transcript | None) -> list[dict[str
     return [
         {"title": "How this was made", "text": methods_text(responses, transcript)},
         {"title": "Model, clip and words", "lines": [fact for fact in facts if fact]},
-        {"title": "Please cite", "lines": [work.text for work in citations(responses)]},
-        {"title": "Licence", "lines": [LICENCE, KEPT_HERE]},
     ]
 
 

@@ -18,8 +18,8 @@ from extractors.transcript import Word
 from tests.page_server import NASTY
 from tests.unit.test_responses import some_responses
 from viz.look import Look
-from viz.payload import pack, pack_layer
-from viz.player_page import FOLDER, PIECE, SCRIPTS, STYLES, SURFACE, head_html, surface_address, write_html
+from viz.payload import pack, pack_comparison, pack_layer
+from viz.player_page import FOLDER, PIECE, SCRIPTS, STYLES, SURFACE, OtherCondition, head_html, surface_address, write_html
 
 ROWS = 50
 TITLE = "A page"
@@ -74,7 +74,7 @@ def test_equal_results_give_equal_bytes_and_another_result_gives_others(tmp_path
 
 def test_film_value_and_surface_maps_lie_in_it_whole(tmp_path, film):
     page = written(tmp_path / "page.html", film)
-    pieces = re.findall(r'<script type="text/plain" data-film>(.*?)</script>', page, re.S)
+    pieces = re.findall(r'<script type="text/plain" data-film="a">(.*?)</script>', page, re.S)
     assert len(pieces) == 2
     assert b"".join(base64.b64decode(piece, validate=True) for piece in pieces) == film.read_bytes()
     packed = pack(some_responses(rows=ROWS), some_words(), media_url=None, media_kind="video", title=TITLE, run_id="file", range_floor=0.3)
@@ -83,6 +83,28 @@ def test_film_value_and_surface_maps_lie_in_it_whole(tmp_path, film):
     assert all("url" not in chunk for chunk in value["parcels"]["chunks"])
     surface = re.search(r'window\.CineglassSurface = \{"data": "([^"]*)"\}', page)[1]
     assert base64.b64decode(surface) == SURFACE.read_bytes()
+
+
+def test_condition_b_lies_in_it_with_its_own_film_and_how_it_was_made(tmp_path, film):
+    second = tmp_path / "second.webm"
+    second.write_bytes(b"the film of B")
+    quiet = some_responses(rows=ROWS, warnings=("No sound.",))
+    how = {"responses": some_responses(rows=ROWS), "comparison": pack_comparison(paired=True, kind="edit", edits=["The sound is silenced."])}
+    page = written(tmp_path / "page.html", film, other=OtherCondition(quiet, None, second, "Muted"), **how)
+    films = {name: b"".join(map(base64.b64decode, re.findall(f'data-film="{name}">(.*?)</script>', page, re.S))) for name in "ab"}
+    assert films == {"a": film.read_bytes(), "b": b"the film of B"}
+    assert told(page)["films"] == {"a": "video/mp4", "b": "video/webm"}
+    value = told(page)["value"]
+    assert (value["other"]["title"], value["other"]["warnings"], value["comparison"]["b"]["edits"]) == (
+        "Muted",
+        ["No sound."],
+        ["The sound is silenced."],
+    )
+    assert [block["title"] for block in told(page)["about"]][:4:2] == ["How this was made", "Condition B: how this was made"]
+    lesion = told(written(tmp_path / "lesion.html", film, other=OtherCondition(quiet, None), **how))
+    assert (list(lesion["films"]), lesion["value"]["other"]["title"], lesion["value"]["other"]["media"]["kind"]) == (["a"], TITLE, "video")
+    silent = told(written(tmp_path / "silent.html", None, other=OtherCondition(quiet, None, second), **how))
+    assert (silent["films"], silent["value"]["other"]["media"]["kind"]) == ({}, "none")
 
 
 def test_it_names_nothing_outside_itself_and_its_policy_allows_nothing_outside(tmp_path, film):

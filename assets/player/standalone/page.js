@@ -2,18 +2,18 @@
 (() => {
   "use strict";
 
-  const { value, about, film } = JSON.parse(document.getElementById("cs-value").textContent);
+  const { value, about, films } = JSON.parse(document.getElementById("cs-value").textContent);
 
-  /** The film in the file, in pieces of base64, becomes an address that only this page knows; the text is let go. */
-  function filmAddress() {
-    const pieces = [...document.querySelectorAll("script[data-film]")].map((script) => {
+  /** A film in the file, in pieces of base64, becomes an address that only this page knows; the text is let go. */
+  function filmAddress(name) {
+    const pieces = [...document.querySelectorAll(`script[data-film="${name}"]`)].map((script) => {
       const letters = atob(script.textContent);
       const bytes = new Uint8Array(letters.length);
       for (let i = 0; i < letters.length; i += 1) bytes[i] = letters.charCodeAt(i);
       script.remove();
       return bytes;
     });
-    return URL.createObjectURL(new Blob(pieces, { type: film }));
+    return URL.createObjectURL(new Blob(pieces, { type: films[name] }));
   }
 
   function turn(dark) {
@@ -46,6 +46,8 @@
   turn(document.body.classList.contains("dark") || window.matchMedia("(prefers-color-scheme: dark)").matches);
   document.getElementById("cs-theme").addEventListener("click", () => turn(!document.body.classList.contains("dark")));
   document.getElementById("cs-about").append(...tell(about));
-  if (film) value.media.file = { url: filmAddress() };
+  const addresses = Object.fromEntries(Object.keys(films).map((name) => [name, filmAddress(name)]));
+  if (addresses.a) value.media.file = { url: addresses.a };
+  if (value.other && (addresses.b || addresses.a) && value.other.media.kind !== "none") value.other.media.file = { url: addresses.b || addresses.a };
   window.CineglassPlayer.mount(document.getElementById("cs-player"), { value }, () => {}, () => {});
 })();
