@@ -23,6 +23,8 @@ from viz.trust import pack_trust
 if TYPE_CHECKING:
     from encoder.cards import Card
 
+WEAK = 0.2
+"""Recovery and ceilings below it are drawn faded, as they count for nothing in the card's figures."""
 INVENTED = "These differences were invented by the simulator."
 LEARNED = "These differences are what one model learned of each person; nobody watched this clip in a scanner."
 NO_CHANCE = "No chance line is drawn: with one film and one shared trunk, agreement is certain."
@@ -61,7 +63,7 @@ def layers(responses: Responses) -> list[dict[str, Any]]:
     for name in ("recovery", "ceiling"):
         for id, subject in zip(ids, responses.subjects, strict=True):
             values = getattr(references, name)[SUBJECTS.index(subject)]
-            found.append(pack_layer(values, id=f"{name}-{id}", label=name, unit="r", subject=id, range=top, note=said[name]))
+            found.append(pack_layer(values, id=f"{name}-{id}", label=name, unit="r", subject=id, range=top, fade=WEAK, note=said[name]))
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from encoder.cards import Card, PlantedRule, Recovery
+from encoder.domain import ABOUT, sentences
 from encoder.responses import Responses
 from extractors.grid import TR
 from ui.panel import Panel
@@ -56,6 +57,7 @@ def blocks(card: Card | None, responses: Responses | None = None) -> list[dict[s
         {"p": _CALIBRATED[card.calibrated]},
         {"h": "Where not to believe it"},
         {"ul": [*card.limits, *_READING]},
+        *_domain(responses),
         {"h": "How a clip becomes these numbers"},
         {"ul": [*_BEFORE, *(_CLASSICAL if card.simulated else _BACKBONES), *([_AVERAGED] if "+" in card.id else []), *_AFTER]},
         *made,
@@ -167,6 +169,14 @@ def _metrics(card: Card) -> list[dict[str, Any]]:
         return []
     rows = [[metric.name, str(metric.value), metric.description] for metric in card.performance.metrics]
     return [{"table": {"head": ["Tested on", "r", "What it is"], "rows": rows}}]
+
+
+def _domain(responses: Responses | None) -> list[dict[str, Any]]:
+    """Whether this clip is like the training clips."""
+    if responses is None:
+        return []
+    known = [{"p": ABOUT}] if responses.extra.get("domain") else []
+    return [{"h": "Is this clip like the training clips?"}, {"ul": list(sentences(responses.extra))}, *known]
 
 
 def _made(responses: Responses | None) -> list[dict[str, Any]]:

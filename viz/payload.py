@@ -312,6 +312,7 @@ def pack_layer(
     subject: str | None = None,
     signed: bool = False,
     range: float | None = None,
+    fade: float = 0.0,
     note: str = "",
 ) -> dict[str, Any]:
     """Pack a map of the parcels that does not change with time: the accuracy of each, a noise ceiling, a contrast.
@@ -328,6 +329,8 @@ def pack_layer(
         Whether zero stands in the middle of the colours.
     range : float, optional
         Largest value of the colours; default the largest one here.
+    fade : float
+        Values whose size is below it are drawn faded: they are weak.
 
     Returns
     -------
@@ -352,6 +355,7 @@ def pack_layer(
         "unit": unit,
         "signed": bool(signed),
         "range": float(range or largest or 1.0),
+        "fade": float(fade),
         "scale": scale,
         "data": _text(codes),
         "note": note,

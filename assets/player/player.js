@@ -300,7 +300,7 @@ class CineglassPlayer {
     if (!layer) return { ...draw, absent: this.absence, bar: { map: draw.map, range: draw.range, threshold: draw.threshold, low: -draw.range, unit: draw.quantity, unknown: false } };
     const map = layer.signed ? draw.map : draw.dark ? "one_sided_dark" : "one_sided_light";
     const whose = this.base.choices.find(({ id }) => id === layer.subject);
-    const own = { map, range: layer.range, threshold: 0 };
+    const own = { map, range: layer.range, threshold: layer.fade || 0 };
     const unit = `${layer.label} (${layer.unit}), own scale`;
     const who = [whose && whose.label, layer.label, "own scale"].filter(Boolean).join(" · ");
     return { ...draw, ...own, who, absent: "", bar: { ...own, low: layer.signed ? -layer.range : 0, unit, unknown: layer.values.some(Number.isNaN) } };

@@ -103,10 +103,15 @@ class SmallCurves extends Curves {
 /** SIMULATED in a small picture, its right end at x. */
 function markSimulated(context, theme, x, y) {
   context.font = `600 9px ${theme.font}`;
-  context.fillStyle = theme.warn;
   context.textAlign = "right";
   context.textBaseline = "middle";
   context.letterSpacing = "1px";
+  const wide = context.measureText("SIMULATED").width;
+  context.globalAlpha = 0.85;
+  context.fillStyle = theme.surface;
+  context.fillRect(x - wide - 2, y - 6, wide + 3, 12);
+  context.globalAlpha = 1;
+  context.fillStyle = theme.warn;
   context.fillText("SIMULATED", x, y);
   context.letterSpacing = "0px";
 }
@@ -153,7 +158,7 @@ class AgreementCurve extends PlotFrame {
     context.textAlign = "left";
     if (reference !== null) {
       this.rule(this.yOf(reference), theme.muted, [2, 3]);
-      context.fillText(fitted(context, `${label} ${reference.toFixed(2)}`, this.width - right - 8), right + 8, this.yOf(reference));
+      context.fillText(fitted(context, `${label} ${reference.toFixed(3)}`, this.width - right - 8), right + 8, this.yOf(reference));
     }
     context.save();
     context.beginPath();

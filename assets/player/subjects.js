@@ -4,6 +4,7 @@ const ONE_ROW_PX = 520; // from this width of a brain on, its four views stand i
 const SMALL_PX = 84;
 const TOGETHER_PX = 210;
 const AGREEMENT_PX = 96;
+const POINT_HINT = "Point at a parcel of any brain to read all of them; click to pin its curves.";
 
 class Subjects {
   constructor() {
@@ -113,7 +114,7 @@ class Subjects {
     fill.style.width = `${100 * Math.max(0, own || 0)}%`;
     const tick = h("i", { class: "cg-agreetick", hidden: other === null });
     if (other !== null) tick.style.left = `${100 * Math.max(0, other)}%`;
-    const text = `${own === null ? "unknown" : own.toFixed(2)}${other === null ? "" : ` (${label} ${other.toFixed(2)})`}`;
+    const text = `${own === null ? "unknown" : own.toFixed(3)}${other === null ? "" : ` (${label} ${other.toFixed(3)})`}`;
     const swatch = h("i", { class: "cg-swatch", "data-kind": curve.kind });
     const root = h("li", { class: "cg-rank" }, swatch, h("span", { class: "cg-name", text: curve.label }), h("span", { class: "cg-agreetrack", "aria-hidden": "true" }, fill, tick), h("span", { class: "cg-value", text }));
     return { root, swatch, curve };
@@ -181,6 +182,7 @@ class Subjects {
   layout({ ratio, theme }) {
     const all = this.cells.map((cell) => cell.canvas.parentNode.clientWidth);
     const width = Math.max(120, Math.min(...all));
+    this.fitNames = width >= 260;
     for (const cell of this.cells) {
       if (this.onSurface && !cell.surface) this.openSurface(cell);
       this.brainOf(cell).layout(width, ratio, theme, width >= ONE_ROW_PX);
@@ -233,10 +235,10 @@ class Subjects {
     const mapOf = (layer) => (layer.signed ? mine.map : dark ? "one_sided_dark" : "one_sided_light");
     this.panes = this.cells.map(({ label }, i) => {
       const layer = this.layers[i];
-      if (layer) return { ...mine, map: mapOf(layer), range: layer.range, threshold: 0, who: `${label} · ${layer.label}` };
+      if (layer) return { ...mine, map: mapOf(layer), range: layer.range, threshold: layer.fade || 0, who: `${label} · ${layer.label}` };
       return { ...mine, range, who: [conditions.name, label, mine.lessMean && "minus the mean"].filter(Boolean).join(" · ") };
     });
-    if (shown) this.bar.draw({ map: mapOf(shown), range: shown.range, threshold: 0, low: shown.signed ? -shown.range : 0, unit: `${shown.label} (${shown.unit})`, unknown: shown.values.some(Number.isNaN) });
+    if (shown) this.bar.draw({ map: mapOf(shown), range: shown.range, threshold: shown.fade || 0, low: shown.signed ? -shown.range : 0, unit: `${shown.label} (${shown.unit})`, unknown: shown.values.some(Number.isNaN) });
     else this.bar.draw({ map: mine.map, range, threshold: mine.threshold, low: -range, unit: `${this.mine.quantity}${own ? ", own scale" : ""}`, unknown: false });
     this.onBrains.setAttribute("aria-pressed", String(player.settings.layer === "agreement"));
     this.onBrains.textContent = player.settings.layer === "agreement" ? "Back to the response" : "Show the map on the brains";
@@ -247,7 +249,7 @@ class Subjects {
     if (!ids.length) return;
     const place = pin === null ? ids.indexOf(this.curve) : ids.indexOf(ATLAS.network_keys[ATLAS.networks[pin]]);
     const name = CURVES.find(({ id }) => id === ids[place]).label;
-    this.agreeTitle.textContent = `How alike they are in ${name}${pin === null ? "" : " (the parcel's network)"}, in windows of ${windows.trs} TRs${this.player.conditions.on ? ", condition A" : ""}`;
+    this.agreeTitle.textContent = `Agreement over the film: ${name}${pin === null ? "" : " (the parcel's network)"}; mean pairwise r in windows of ${windows.trs} TRs${this.player.conditions.on ? ", condition A" : ""}`;
     this.agreement.draw(this.player.base, this.mine, { values: this.windows[place], centres: windows.centres, trs: windows.trs, reference: reference ? reference[place] : null, label });
   }
 
@@ -289,17 +291,18 @@ class Subjects {
   /** The chosen curve's value of every subject now, and the pointed parcel's. */
   tellValues(row) {
     const { together } = this;
+    const named = this.fitNames ? this.choice.selectedOptions[0].textContent : "";
     for (const { id, value } of this.cells) {
       const line = together.drawn.find(({ curve }) => curve.id === id);
       const now = line && row >= 0 ? line.values[row] : NaN;
-      value.textContent = Number.isNaN(now) ? "–" : signed(now);
+      value.textContent = `${named} ${Number.isNaN(now) ? "–" : signed(now)}`;
     }
     const { hovered } = this.player.picking;
     const told = hovered < 0 ? [] : this.cells.map(({ label, values, have }, i) => {
       const of = this.layers[i] ? this.layers[i].values[hovered] : have ? values[hovered] : NaN;
       return `${label} ${Number.isNaN(of) ? "–" : signed(of)}`;
     });
-    this.pointed.textContent = told.length ? `${parcelName(hovered)}: ${told.join(" · ")}` : "";
+    this.pointed.textContent = told.length ? `${parcelName(hovered)}: ${told.join(" · ")}` : POINT_HINT;
   }
 
   /** The same rings on every brain as on the large ones. */
