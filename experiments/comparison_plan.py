@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from encoder.lesions import parse_lesions
+from experiments.conditions import Condition
 from experiments.null_band import N_EMBEDDED, N_LARGE
 from extractors.cache import feature_cache
 from extractors.classical import CLASSICAL
 from extractors.edit_language import Edit, null_edits, parse_edits, touched, words_policy
+from extractors.tr_table import no_words
+from extractors.transcript import Transcript
 
 if TYPE_CHECKING:
     from encoder.plan import Plan
-    from experiments.predict import Result
     from extractors.clip import Clip
     from settings import Settings
 
@@ -63,15 +65,16 @@ class Step:
 
 
 def plan_comparison(
-    a: Result, edits: str = "", lesions: str = "", *, null: int | None = None, settings: Settings, published: Plan | None = None
+    clip: Clip, condition: Condition, *, null: int | None = None, settings: Settings, published: Plan | None = None
 ) -> tuple[Step, ...]:
     """Plan condition B, and the null edits of A.
 
     Parameters
     ----------
-    a : Result
-    edits, lesions : str
-        Of B.
+    clip : Clip
+        Of A.
+    condition : Condition
+        B; its texts count, and its transcript where A's words are known.
     null : int, optional
         Null edits; 0 for none, by default as in :func:`experiments.comparison.compare`.
     settings : Settings
@@ -88,22 +91,24 @@ def plan_comparison(
     CineglassError
         EditError or LesionError for a text that cannot be read.
     """
-    clip, made = a.clip, parse_edits(edits)
+    made, words = parse_edits(condition.edits), condition.transcript
     streams = touched(made)
     n = (N_LARGE if published is not None else N_EMBEDDED) if null is None else null
     steps = [Step(part, TITLES[part], False, _seconds(part, clip)) for part in ("picture", "sound") if _writes(part, made)]
     if words_policy(made) == "hear":
         steps.append(Step("speech", TITLES["speech"], False, _seconds("speech", clip), "the edit changes what can be heard"))
-    keys = CLASSICAL.keys_of(clip, a.transcript) if published is None else {}
+    known = isinstance(words, Transcript)
+    keys = CLASSICAL.keys_of(clip, words if known else no_words(clip.n_trs)) if published is None else {}
     cache = feature_cache(settings)
-    for stream, there in (("video", clip.has_video), ("audio", clip.has_audio), ("text", a.transcript.source != "none" or "text" in streams)):
+    spoken = not known or words.source != "none" or "text" in streams
+    for stream, there in (("video", clip.has_video), ("audio", clip.has_audio), ("text", spoken)):
         if not there or (stream == "text" and words_policy(made) == "drop"):
             continue
-        kept = stream not in streams and (published is not None or cache.manifest(keys[stream]) is not None)
+        kept = stream not in streams and (published is not None or (stream in keys and cache.manifest(keys[stream]) is not None))
         unchanged = "unchanged: from the cache" if kept else "unchanged, but not yet computed on this machine"
         note = "changed by the edit" if stream in streams else unchanged
         steps.append(Step(stream, TITLES[stream], kept, 0.0 if kept else _stream_seconds(stream, clip, published), note))
-    anew = bool(streams or parse_lesions(lesions))
+    anew = bool(streams or parse_lesions(condition.lesions))
     steps.append(Step("model", TITLES["model"], not anew, _stream_seconds("model", clip, published) if anew else 0.0))
     if n:
         note = f"{n} small changes to A that should not matter; kept for the next time"

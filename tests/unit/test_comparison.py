@@ -55,6 +55,10 @@ def muted(base, settings):
     return last(compare(base, "mute", null=2, settings=settings), told.append), told
 
 
+def b_of(base, edits="", lesions=""):
+    return Condition(base.clip, transcript=base.transcript, edits=edits, lesions=lesions)
+
+
 def row_of(rows, curve):
     return next(row for row in rows if row["curve"] == curve)
 
@@ -153,7 +157,7 @@ def test_stop_ends_a_comparison_and_leaves_nothing_half_written(film, tmp_path):
 
 
 def test_a_plan_names_what_is_computed_again(base, settings):
-    steps = {step.what: step for step in plan_comparison(base, "mute", settings=settings)}
+    steps = {step.what: step for step in plan_comparison(base.clip, b_of(base, "mute"), settings=settings)}
     assert steps["video"].cached
     assert steps["video"].seconds == 0
     assert not steps["audio"].cached
@@ -162,19 +166,19 @@ def test_a_plan_names_what_is_computed_again(base, settings):
     assert "picture" not in steps
     assert "speech" not in steps, "nothing can be heard"
     assert steps["null"].seconds > 0
-    heard = {step.what for step in plan_comparison(base, "reverse track=sound", null=0, settings=settings)}
+    heard = {step.what for step in plan_comparison(base.clip, b_of(base, "reverse track=sound"), null=0, settings=settings)}
     assert "speech" in heard
     assert "null" not in heard
 
 
 def test_a_plan_on_an_empty_cache_takes_nothing_for_granted(base, tmp_path):
-    steps = {step.what: step for step in plan_comparison(base, "mute", null=0, settings=Settings(cache_dir=tmp_path))}
+    steps = {step.what: step for step in plan_comparison(base.clip, b_of(base, "mute"), null=0, settings=Settings(cache_dir=tmp_path))}
     assert not steps["video"].cached
     assert "not yet computed" in steps["video"].note
 
 
 def test_a_plan_of_a_lesion_computes_nothing_but_the_prediction(base, settings):
-    steps = plan_comparison(base, lesions="text zero", null=0, settings=settings)
+    steps = plan_comparison(base.clip, b_of(base, lesions="text zero"), null=0, settings=settings)
     assert [step.what for step in steps if not step.cached] == ["model"]
 
 
@@ -185,8 +189,6 @@ def test_crossed_edits_give_four_cells_and_their_effects(base, settings):
     table = found.frame()
     assert np.allclose(table["first"], (curves[1, 0] + curves[1, 1] - curves[0, 0] - curves[0, 1]) / 2, atol=1e-5)
     assert np.allclose(table["interaction"], curves[1, 1] - curves[1, 0] - curves[0, 1] + curves[0, 0], atol=1e-5)
-    assert (table["first_low"] <= table["first"]).all()
-    assert (table["first"] <= table["first_high"]).all()
 
 
 def test_a_result_read_from_disk_is_compared_as_the_one_that_was_written(muted, base, settings, tmp_path):
