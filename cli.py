@@ -97,6 +97,7 @@ def predict(
     transcript: Words = None,
     recogniser: Listen = None,
     no_speech: NoSpeech = False,
+    lesions: Annotated[str, typer.Option(help="Streams that the model loses, for example: text mean; video zero.")] = "",
     film: Annotated[bool, typer.Option("--film", help="Copy the film as it was analysed into the folder.")] = False,
     allow_short: Short = False,
     quiet: Quiet = False,
@@ -112,7 +113,7 @@ def predict(
         with writable_folder(out):
             settings = _settings(low_mem, device)
             taken = planned(clip, model, settings, allow_short=allow_short, quiet=quiet)
-            entering = {"transcript": transcript, "recogniser": listener, "allow_short": allow_short}
+            entering = {"transcript": transcript, "recogniser": listener, "allow_short": allow_short, "lesions": lesions}
             result = show(job(taken, subjects=chosen, model=model, settings=settings, **entering), quiet=quiet)
             save_result(result, out, film=film)
         say_result(result, out)

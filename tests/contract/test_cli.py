@@ -119,6 +119,17 @@ def test_predict_takes_subjects_and_words_from_a_file(place, cineglass):
     assert "hello" in (place / "two" / "transcript.tsv").read_text()
 
 
+def test_predict_takes_a_stream_from_the_model_and_says_so(place, cineglass):
+    done = cineglass("predict", "bar.mp4", "-o", "lost", "--model", "model", "--transcript", "words.srt", "--lesions", "text MEAN", "-q")
+    assert done.returncode == 0
+    facts = json.loads((place / "lost" / "responses.json").read_text())
+    assert facts["lesions"] == ["text mean"]
+    assert "Model lesion:" in done.stderr
+    refused = cineglass("predict", "bar.mp4", "-o", "lost2", "--model", "model", "--lesions", "txt mean", "-q")
+    assert refused.returncode == 3
+    assert "Did you mean text?" in refused.stderr
+
+
 def test_a_short_film_needs_its_flag(cineglass):
     refused = cineglass("predict", "short.mp4", "-o", "s", "--model", "model", "--no-speech", "-q")
     assert refused.returncode == 3
