@@ -233,10 +233,12 @@ class Conditions {
   describe() {
     const { info, part } = this;
     const changes = (kind, texts) => texts.flatMap((text) => [h("em", { class: "cg-change", "data-kind": kind, text: CHANGE_NAMES[kind] }), h("span", { text })]);
-    const line = (letter, label, ...parts) => h("p", { class: "cg-condition", "data-is": letter.toLowerCase() }, h("b", { text: letter }), ...(label && label !== letter ? [h("span", { text: label })] : []), ...parts);
+    const line = (letter, label, ...parts) => h("p", { class: "cg-condition", "data-is": letter.toLowerCase() }, h("b", { text: letter }), ...(label ? [h("span", { text: label })] : []), ...parts);
+    const titles = [this.a, this.b].map(({ value }) => value.title);
+    const own = (letter, label) => (label !== letter ? label : "");
     part.conditions.replaceChildren(
-      line("A", info.a.label),
-      line("B", info.b.label, ...(info.kind === "film" ? changes("film", [""]) : []), ...changes("edit", info.b.edits), ...changes("lesion", info.b.lesions)),
+      line("A", own("A", info.a.label) || titles[0]),
+      line("B", own("B", info.b.label) || (titles[1] === titles[0] ? "" : titles[1]), ...(info.kind === "film" ? changes("film", [""]) : []), ...changes("edit", info.b.edits), ...changes("lesion", info.b.lesions)),
       ...(this.paired ? [] : [h("p", { class: "cg-why", text: `A − B is not drawn. ${info.why}` })]));
   }
 
