@@ -456,11 +456,13 @@ def _bids(order: _Order) -> Generator[Stage, None, tuple[Path, ...]]:
 
 
 def _html(order: _Order) -> Generator[Stage, None, tuple[Path, ...]]:
+    from experiments.trust_layers import layers, trust
     from viz.player_page import write_html
 
     result, path = order.result, order.path()
     caption, curves = (order.example.caption, order.example.opens_with) if order.example else (None, ())
     how = {"film": order.film, "title": order.title, "caption": caption, "opens_with": order.asked.curves or curves, "look": order.asked.look}
+    how |= {"layers": layers(result.responses), "trust": trust(result.responses, order.card)}
     yield from passing_on(write_html(result.responses, result.transcript, path, **how))
     return (path,)
 

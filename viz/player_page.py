@@ -119,6 +119,7 @@ def write_html(
     opens_with: Sequence[str] = (),
     second: dict[str, Any] | None = None,
     layers: Sequence[dict[str, Any]] = (),
+    trust: dict[str, Any] | None = None,
     other: OtherCondition | None = None,
     comparison: dict[str, Any] | None = None,
 ) -> Generator[Stage | Path, None, None]:
@@ -144,6 +145,8 @@ def write_html(
         Another series on the same rows, from :func:`viz.payload.pack_second`.
     layers : sequence of dict
         From :func:`viz.payload.pack_layer`.
+    trust : dict, optional
+        From :func:`viz.trust.pack_trust`.
     other : OtherCondition, optional
         Condition B; the page swaps it with the first in place.
     comparison : dict, optional
@@ -182,6 +185,7 @@ def write_html(
         run_id="file",
         second=second,
         layers=layers,
+        trust=trust,
         other=_packed_other(other, films, title) if other else None,
         comparison=comparison,
     )

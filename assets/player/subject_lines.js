@@ -65,11 +65,14 @@ class SmallCurves extends Curves {
   linesOf(result, settings) {
     const own = super.linesOf(result, { ...settings, subject: this.subject });
     this.ownScale = settings.lessMean && settings.ownScale ? settings.range : 0;
+    this.pinned = settings.pins;
     return settings.lessMean ? lessMean(own, super.linesOf(result, { ...settings, subject: MEAN })) : own;
   }
 
+  /** One range for all subjects: that of every curve, and of the pinned parcels of every subject. */
   ownRange(result) {
-    return this.ownScale || super.ownRange(result);
+    const pinned = this.pinned.flatMap((parcel) => result.subjects.map(({ id }) => ({ values: result.parcelCurve(id, parcel) })));
+    return this.ownScale || Math.max(super.ownRange(result), reachOf(pinned) * 1.08);
   }
 
   drawAxes(context) {

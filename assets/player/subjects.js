@@ -24,7 +24,7 @@ class Subjects {
     this.ownCheck = h("label", { class: "cg-check", hidden: true, title: "Without, a difference has the colours that a response of its size has" }, this.ownBox, "own scale");
     this.invented = h("p", { class: "cg-subjectsnote" });
     this.grid = h("div", { class: "cg-four" });
-    this.bar = new ColourBar(h("canvas", { class: "cg-colourbar", role: "img" }));
+    this.bar = new ColourBar(h("canvas", { class: "cg-fourbar", role: "img" }));
     this.pointed = h("p", { class: "cg-fourpoint cg-num" });
     this.choice = h("select", { "aria-label": "Curve of all subjects" });
     this.choice.addEventListener("change", () => this.set({ curve: this.choice.value }));
@@ -33,7 +33,7 @@ class Subjects {
     this.plots = [this.plotOf(this.together, "cg-together"), this.plotOf(this.agreement, "cg-agreement")];
     this.agreeTitle = h("h3");
     this.agreeBox = h("div", {}, this.agreeTitle, this.plots[1].root);
-    this.list = h("ol", { class: "cg-ranks cg-agreelist" });
+    this.list = h("ol", { class: "cg-agreelist" });
     this.said = h("ul", { class: "cg-said" });
     this.onBrains = h("button", { type: "button", class: "cg-button", text: "Show the map on the brains" });
     this.domain = h("ul", { class: "cg-said" });
@@ -92,7 +92,7 @@ class Subjects {
 
   /** One subject: name and value, brain, small curves. */
   cellOf(subject, number, simulated) {
-    const canvas = h("canvas", { class: "cg-brain", role: "img", "aria-label": `Brain of ${subject.label}${simulated ? ", simulated" : ""}` });
+    const canvas = h("canvas", { class: "cg-one", role: "img", "aria-label": `Brain of ${subject.label}${simulated ? ", simulated" : ""}` });
     const rings = marks();
     const swatch = h("i", { class: "cg-swatch", "data-kind": "network" });
     const value = h("span", { class: "cg-value" });
@@ -116,13 +116,13 @@ class Subjects {
     if (other !== null) tick.style.left = `${100 * Math.max(0, other)}%`;
     const text = `${own === null ? "unknown" : own.toFixed(3)}${other === null ? "" : ` (${label} ${other.toFixed(3)})`}`;
     const swatch = h("i", { class: "cg-swatch", "data-kind": curve.kind });
-    const root = h("li", { class: "cg-rank" }, swatch, h("span", { class: "cg-name", text: curve.label }), h("span", { class: "cg-agreetrack", "aria-hidden": "true" }, fill, tick), h("span", { class: "cg-value", text }));
+    const root = h("li", {}, swatch, h("span", { class: "cg-name", text: curve.label }), h("span", { class: "cg-agreetrack", "aria-hidden": "true" }, fill, tick), h("span", { class: "cg-value", text }));
     return { root, swatch, curve };
   }
 
   /** A plot with its playhead; a press in it goes to that time. */
   plotOf(plot, name) {
-    const head = h("i", { class: "cg-playhead" });
+    const head = h("i", { class: "cg-fourhead" });
     const root = h("div", { class: `cg-lines ${name}` }, plot.canvas, ...(plot.dots.isConnected || name === "cg-together" ? [plot.dots] : []), head);
     root.addEventListener("pointerdown", (event) => {
       if (event.button > 0) return;
