@@ -13,6 +13,7 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from textwrap import shorten
 from types import MappingProxyType
 from typing import Any
 
@@ -260,7 +261,7 @@ def _said(stimulus: Stimulus, words: str | None, settings: Settings) -> tuple[Cl
     transcript = table_from_words(spread(said, start, end), rows, source=SOURCE, timing="given")
     sha256 = content_key(stimulus=stimulus.text, words=said, version=MAKE_VERSION)
     nowhere = settings.cache_dir / "clips" / sha256 / "no film"
-    name = display_name(f"Words only: {' '.join(said)[:40]}")
+    name = display_name(f"Words only: {shorten(' '.join(said), 44, placeholder=' …')}")
     return Clip(nowhere, None, sha256, None, None, name, duration, rows, None, 0, 0), transcript
 
 

@@ -108,7 +108,9 @@ class CineglassPlayer {
     const url = urlOf(result);
     this.clock.swap(url, media.kind, result.duration);
     part.soundPicture.hidden = media.kind === "video";
-    part.soundText.textContent = media.kind === "audio" ? "Sound only: no picture" : "No film";
+    const { audio, video } = result.value.present || {};
+    part.soundWave.hidden = media.kind !== "audio";
+    part.soundText.textContent = media.kind === "audio" ? "Sound only: no picture" : audio === false && video === false ? "Words only: no picture, no sound" : "No film";
     part.sound.disabled = !(url && media.has_sound);
     const both = conditions.on ? [conditions.a, conditions.b] : [result];
     inTurn(part.title, both.map(({ value }) => value.title), result.value.title);

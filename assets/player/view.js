@@ -158,9 +158,8 @@ function buildView(host) {
   part.video.defaultMuted = true;
   part.video.disablePictureInPicture = true;
   part.soundText = h("span", { class: "cg-nopicture-text" });
-  part.soundPicture = h("div", { class: "cg-nopicture", hidden: true },
-    h("div", { class: "cg-wave", "aria-hidden": "true" }, ...Array.from({ length: 31 }, (_, i) => h("i", { style: `height:${Math.round(18 + 62 * Math.abs(Math.sin(i * 1.7) * Math.cos(i * 0.43)))}%` }))),
-    part.soundText);
+  part.soundWave = h("div", { class: "cg-wave", "aria-hidden": "true" }, ...Array.from({ length: 31 }, (_, i) => h("i", { style: `height:${Math.round(18 + 62 * Math.abs(Math.sin(i * 1.7) * Math.cos(i * 0.43)))}%` })));
+  part.soundPicture = h("div", { class: "cg-nopicture", hidden: true }, part.soundWave, part.soundText);
   part.subtitles = h("div", { class: "cg-subtitles", "aria-hidden": "true" });
   part.filmNote = h("p", { class: "cg-filmnote", hidden: true });
   part.filmTag = h("span", { class: "cg-filmtag", hidden: true });
