@@ -60,14 +60,16 @@ class Pace:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, *, predict: Callable[..., Iterator[Any]] | None = None, **changes: Any) -> Iterator[tuple[str, Any]]:
+def serving(
+    folder: Path, *, predict: Callable[..., Iterator[Any]] | None = None, compare: Callable[..., Iterator[Any]] | None = None, **changes: Any
+) -> Iterator[tuple[str, Any]]:
     """Serve the page; gives its address and the Blocks. Everything it keeps lies under ``folder`` and goes with it.
 
     Gradio reads its upload folder from the environment again and again, so only one page at a time can take uploads in one process.
     """
     before = os.environ.get("GRADIO_TEMP_DIR")
     settings = Settings(**{"cache_dir": folder, "port": free_port(), "host": "127.0.0.1"} | changes)
-    demo = build_demo(settings, predict=predict)
+    demo = build_demo(settings, predict=predict, compare=compare)
     demo.launch(**launch_arguments(demo, settings), prevent_thread_lock=True, quiet=True)
     try:
         yield f"http://127.0.0.1:{settings.port}", demo

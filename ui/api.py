@@ -1,8 +1,12 @@
-"""The four endpoints for programs: ``predict``, ``transcribe``, ``list_examples``, ``capabilities``. They stand in the same line as the page."""
+"""The endpoints for programs: ``predict``, ``compare``, ``transcribe``, ``run_capsule``, ``list_examples``, ``capabilities``.
+
+They stand in the same line as the page.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,10 +23,13 @@ from ui.sessions import Shelf
 
 POLL_S = 0.1
 ALL_SUBJECTS = list(SUBJECTS)
+MOST_NULL_EDITS = 10
 FILES = ("responses.npy", "responses.json", "networks.tsv", "transcript.tsv")
 
 
-def add_endpoints(*, settings: Settings, shelf: Shelf, runs: Line, predict: Callable[..., Iterator[Any]], offer: Offer) -> None:
+def add_endpoints(
+    *, settings: Settings, shelf: Shelf, runs: Line, predict: Callable[..., Iterator[Any]], compare: Callable[..., Iterator[Any]], offer: Offer
+) -> None:
     """Attach the endpoints to the Blocks being built."""
 
     async def in_line(visitor: str | None, start: Callable[[], Iterator[Any]]) -> Any:
@@ -92,6 +99,75 @@ def add_endpoints(*, settings: Settings, shelf: Shelf, runs: Line, predict: Call
             "files": {name: f"cineglass/runs/{run}/{name}" for name in FILES},
         }
 
+    async def api_compare(
+        clip: gr.FileData,
+        request: gr.Request,
+        edits: str = "mute",
+        lesions: str = "",
+        null_edits: int = 0,
+        recogniser: str = "auto",
+        seed: int = 0,
+        allow_short: bool = False,
+        model: str = "",
+    ) -> dict:
+        """Compare a film or sound file (A) with the same with something changed (B).
+
+        clip: the file. edits: changes of the film, statements with ; between them, for example "mute" or "blur percent=4; words policy=keep".
+        lesions: streams that the model loses, for example "text zero". null_edits: small changes to A that should not matter, for the noise band
+        (each is a run of its own; at most 10). recogniser: auto, whisper, sphinx or none. seed: of the null edits and the intervals.
+        allow_short: take clips under 10 TRs. model: the id of one that capabilities lists as ready. A sound track can be taken from an example by its
+        id. Returns comparison_id, paired (whether A - B exists TR by TR) and why not, edits and lesions in canonical form, table (a row for each
+        subject and their mean and curve, with the meaning of its columns), sentences (what changed, for the mean of the subjects), warnings, and the
+        addresses of A's and B's files on this server.
+        """
+        token, name = _take(clip, shelf)
+
+        def start() -> Iterator[Any]:
+            from experiments.comparison_files import save_comparison
+            from experiments.conditions import Condition
+            from extractors.errors import SelectionError
+            from extractors.media import admit
+            from extractors.stages import passing_on
+
+            if not 0 <= null_edits <= MOST_NULL_EDITS:
+                raise SelectionError("null_edits", f"Allowed null_edits are 0 to {MOST_NULL_EDITS}, but got {null_edits} instead.", "Take fewer.")
+            chosen, listener, others = _model(model, settings, offer), _choice(recogniser), example_films(edits, settings)
+            admitted = yield from passing_on(admit(shelf.upload(token), name=name, settings=settings, allow_short=bool(allow_short)))
+            a = Condition(film=admitted, recogniser=listener)
+            how = {"null": null_edits, "seed": seed, "model": chosen, "settings": settings, "allow_short": bool(allow_short)}
+            comparison = yield from passing_on(compare(a, edits, lesions=lesions, others=others, label_a=name, **how))
+            id, folder = shelf.new_comparison()
+            save_comparison(comparison, folder)
+            yield id, comparison
+
+        try:
+            id, comparison = await in_line(request.session_hash, start)
+        finally:
+            shelf.drop_upload(token)
+        return await asyncio.to_thread(_told_of, id, comparison)
+
+    async def api_run_capsule(capsule: gr.FileData, request: gr.Request, film: gr.FileData | None = None, model: str = "") -> dict:
+        """Run an experiment capsule again, everything anew, and say what differs from what it holds.
+
+        capsule: the zip. film: the film of A, where the capsule holds none. model: the id of one that capabilities lists as ready; without it the
+        capsule's own. Returns same (whether every number is bit for bit the same) and differences: a list of what, here, there.
+        """
+        token, _ = _take(capsule, shelf)
+        other = _take(film, shelf)[0] if film else ""
+
+        def start() -> Iterator[Any]:
+            from experiments.capsule_run import run_capsule
+
+            chosen = _model(model, settings, offer) if model else None
+            yield from run_capsule(shelf.upload(token), shelf.upload(other) if other else None, model=chosen, settings=settings)
+
+        try:
+            found = await in_line(request.session_hash, start)
+        finally:
+            shelf.drop_upload(token)
+            shelf.drop_upload(other)
+        return {"same": not found, "differences": [{"what": one.what, "here": one.here, "there": one.there} for one in found]}
+
     async def api_transcribe(clip: gr.FileData, request: gr.Request, recogniser: str = "auto") -> dict:
         """Recognise the words of a film or sound file.
 
@@ -143,9 +219,44 @@ def add_endpoints(*, settings: Settings, shelf: Shelf, runs: Line, predict: Call
         return capabilities(settings)
 
     gr.api(api_predict, api_name="predict", concurrency_limit=None)
+    gr.api(api_compare, api_name="compare", concurrency_limit=None)
     gr.api(api_transcribe, api_name="transcribe", concurrency_limit=None)
+    gr.api(api_run_capsule, api_name="run_capsule", concurrency_limit=None)
     gr.api(api_list_examples, api_name="list_examples", concurrency_limit=None)
     gr.api(api_capabilities, api_name="capabilities", concurrency_limit=None)
+
+
+def example_films(edits: str, settings: Settings) -> dict[str, Path]:
+    """Films of the examples that edits name; SelectionError for a name that is none."""
+    from experiments.examples import FILM, find_example
+    from extractors.edit_language import parse_edits
+
+    names = {str(value) for edit in parse_edits(edits) for key, value in edit.values if key == "clip"}
+    return {name: find_example(name, settings).folder / FILM for name in names}
+
+
+def _told_of(id: str, comparison: Any) -> dict[str, Any]:
+    """A comparison as a program gets it."""
+    from experiments.findings import COLUMNS, frame, sentences
+
+    table = frame(comparison).reset_index()
+    rows = json.loads(table.to_json(orient="records"))
+    warnings = dict.fromkeys((*comparison.a.responses.warnings, *comparison.b.responses.warnings))
+    return {
+        "comparison_id": id,
+        "paired": comparison.paired,
+        "why": comparison.why,
+        "edits": comparison.edits,
+        "lesions": comparison.lesions,
+        "calibrated": comparison.calibrated,
+        "simulated": comparison.a.responses.simulated,
+        "null_edits": list(comparison.null.edits) if comparison.null is not None else [],
+        "table": rows,
+        "columns": dict(COLUMNS),
+        "sentences": sentences(comparison, None),
+        "warnings": list(warnings),
+        "files": {side: {name: f"cineglass/comparisons/{id}/{side}/{name}" for name in FILES} for side in ("a", "b")},
+    }
 
 
 def _take(clip: Any, shelf: Shelf) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,15 +18,17 @@ from settings import Settings
 from ui import experiment, run
 from ui.choosing import Choosing
 from ui.experiment import Base, Bench
+from ui.files import comparison_folder
 from ui.line import Job, Line
-from ui.model import why_not
+from ui.model import needs_plan, why_not
 from ui.player import failed, kept, working
 from ui.sessions import Shelf, Visit
-from ui.shown import Shown, of_comparison
+from ui.shown import RUN_FILM, Shown, of_comparison
 
 if TYPE_CHECKING:
     from encoder.cards import Card
     from experiments.comparison import Comparison
+    from experiments.comparison_plan import Step
     from experiments.models import ModelState
     from experiments.predict import Result
     from extractors.clip import Clip
@@ -64,6 +66,8 @@ class Comparing:
     runs : Line
         The one that Run stands in.
     choosing : Choosing
+    compare : callable
+        ``experiments.comparison.compare``, or in tests a generator function of the same form.
     keep, show : callable
         Of :class:`ui.events.Handlers`: keep a visit, show a result.
     newest : mapping of str to Visit
@@ -78,17 +82,18 @@ class Comparing:
         shelf: Shelf,
         runs: Line,
         choosing: Choosing,
+        compare: Callable[..., Iterator[Any]],
         keep: Callable[[Visit, gr.Request], dict[Any, Any]],
         show: Callable[[Shown], dict[Any, Any]],
         newest: Mapping[str, Visit],
     ):
         self.parts, self.settings, self.shelf, self.runs, self.choosing = parts, settings, shelf, runs, choosing
-        self._keep, self._show, self._newest = keep, show, newest
+        self._compare, self._keep, self._show, self._newest = compare, keep, show, newest
         self.benches: dict[str, Bench] = {}  # not in the visit: a long event would end by writing an older choice back
 
     # what is chosen -----------------------------------------------------------------------------------------------------------------
 
-    async def change(self, visit: Visit, event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
+    async def choose(self, visit: Visit, event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
         """Read what was chosen for B, and say what it would cost."""
         self._take(event, request)
         return await self.look(visit, request)
@@ -98,7 +103,7 @@ class Comparing:
         visit = self._newest.get(request.session_hash, visit)
         return {self.parts.experiment.panel: await asyncio.to_thread(self.value, visit, request)}
 
-    def value(self, visit: Visit, request: gr.Request, *, stamp: str = "") -> dict[str, Any]:
+    def value(self, visit: Visit, request: gr.Request) -> dict[str, Any]:
         """What the section shows to this visitor."""
         bench = self.benches.get(request.session_hash, Bench())
         state = self.choosing.state(request)
@@ -106,14 +111,14 @@ class Comparing:
         going = self.going(request)
         if self.runs.of(request.session_hash) is not None and not going:
             base = replace(base, why_not="A run is going. Wait for it, or stop it in section 3.")
-        shown = {"clips": self._other_clips(visit), "working": going, "stamp": stamp, "n_null": _null_edits(state)}
+        shown = {"clips": self._other_clips(visit), "working": going, "n_null": _null_edits(state)}
         if bench.error is not None:
             return experiment.experiment_value(base, bench, **shown)
         edits, lesions = parse_edits(bench.edits), parse_lesions(bench.lesions)
         missing = {lesion.stream for lesion in lesions if lesion.kind == "zero"}
         card = state.card if state is not None else None
         notes = ["" if card is None else known_in_training(card, one.stream, one.kind, missing=missing)[1] for one in lesions]
-        plan = self._plan(visit, request, clip, bench) if clip is not None and (edits or lesions) else None
+        plan = self._plan(visit, request, state, clip, bench) if clip is not None and (edits or lesions) else None
         return experiment.experiment_value(base, bench, edits=edits, lesions=lesions, notes=notes, plan=plan, **shown)
 
     def _take(self, event: gr.EventData, request: gr.Request) -> Bench:
@@ -140,7 +145,11 @@ class Comparing:
 
     def take_from(self, comparison: Comparison, request: gr.Request) -> None:
         """Choose what made this comparison, so that the section tells of what is in the player."""
-        self._put(Bench(edits=comparison.edits, lesions=comparison.lesions), request)
+        self._put(Bench(edits=comparison.edits, lesions=comparison.lesions, stamp=secrets.token_hex(4)), request)
+
+    def clear(self, request: gr.Request) -> None:
+        """Choose nothing."""
+        self._put(Bench(stamp=secrets.token_hex(4)), request)
 
     def _base(self, visit: Visit, state: ModelState | None) -> tuple[Base, Clip | None, Result | None]:
         """What A is: its facts, its clip, and its result where it need not be computed first."""
@@ -169,15 +178,14 @@ class Comparing:
         return Base(visit.name, has_words=has_words, note=note, why_not=reason, **facts), clip, result
 
     def _result(self, place: str) -> Result:
-        """The finished result of A by its place: "examples/ID", "runs/TOKEN" or "comparisons/TOKEN"."""
-        from experiments.comparison_files import SIDES
+        """The finished result of A by its place: "examples/ID", "runs/ID" or "comparisons/ID"."""
         from experiments.examples import load_example
         from experiments.results import load_result
 
         kind, _, name = place.partition("/")
         if kind == "examples":
             return load_example(name, self.settings)[1]
-        return load_result(self.shelf.run(name) if kind == "runs" else self.shelf.comparison(name) / SIDES[0])
+        return load_result(self.shelf.run(name) if kind == "runs" else comparison_folder(name, "a", self.shelf))
 
     def _other_clips(self, visit: Visit) -> list[tuple[str, str]]:
         """Clips whose sound can be taken: the examples, and the visitor's own."""
@@ -187,20 +195,25 @@ class Comparing:
         return [(one.id, one.title) for one in list_examples(self.settings) if one.id != visit.example] + mine
 
     def _films(self, visit: Visit, edits: str) -> dict[str, Any]:
-        """The films of the clips that these edits name."""
+        """The films of the clips that these edits name: the visitor's own, and examples."""
         from experiments.examples import FILM, find_example
 
         named = {str(value) for edit in parse_edits(edits) for key, value in edit.values if key == "clip"}
-        films: dict[str, Any] = {f"clip-{number}": clip for number, clip in enumerate(visit.clips, 1) if f"clip-{number}" in named}
-        return films | {name: find_example(name, self.settings).folder / FILM for name in named - set(films)}
+        mine = {f"clip-{number}": clip for number, clip in enumerate(visit.clips, 1) if f"clip-{number}" in named}
+        return mine | {name: find_example(name, self.settings).folder / FILM for name in named - set(mine)}
 
-    def _plan(self, visit: Visit, request: gr.Request, clip: Clip, bench: Bench) -> Any:
+    def _plan(self, visit: Visit, request: gr.Request, state: ModelState | None, clip: Clip, bench: Bench) -> Sequence[Step] | None:
+        """What comparing computes; None for a published model whose own plan is not made yet."""
         from experiments.comparison_plan import plan_comparison
         from experiments.conditions import Condition
 
         planned = self.choosing.plan_of(visit, request)
-        condition = Condition(film=clip, edits=bench.edits, lesions=bench.lesions)
-        return plan_comparison(clip, condition, published=planned.plan if planned is not None else None)
+        published = planned.plan if planned is not None else None
+        if published is None and needs_plan(state):
+            return None
+        words = visit.transcript if visit.given else visit.shown if visit.place else None
+        condition = Condition(film=clip, edits=bench.edits, lesions=bench.lesions, transcript=words)
+        return plan_comparison(clip, condition, settings=self.settings, published=published)
 
     # the comparison -----------------------------------------------------------------------------------------------------------------
 
@@ -271,7 +284,7 @@ class Comparing:
         return job is not None and isinstance(job.about, Both)
 
     def leave(self, visitor: str) -> None:
-        """The page was closed, or everything was deleted."""
+        """The page was closed."""
         self.benches.pop(visitor, None)
 
     def _join(self, visit: Visit, bench: Bench, request: gr.Request) -> Job:
@@ -291,13 +304,12 @@ class Comparing:
         """The generator of a comparison, made when its turn comes."""
 
         def start() -> Iterator[Any]:
-            from experiments.comparison import compare
             from experiments.conditions import Condition
 
             words = visit.transcript if visit.given else None
             a = result or Condition(film=clip, transcript=words, recogniser=visit.recogniser or None)
             how = {"lesions": bench.lesions, "others": self._films(visit, bench.edits), "model": state.id, "settings": self.settings}
-            job = compare(a, bench.edits, **how, null=None if bench.band else 0, label_a=visit.name)
+            job = self._compare(a, bench.edits, **how, null=None if bench.band else 0, label_a=visit.name)
             token, folder = self.shelf.new_comparison()
             side = "a" if first else "b"
             try:
@@ -319,7 +331,7 @@ class Comparing:
     def _finish(self, compared: Compared, visit: Visit, request: gr.Request) -> dict[Any, Any]:
         """Show the comparison; a clip that came meanwhile stays the next run's."""
         comparison = compared.comparison
-        shown = of_comparison(compared.token, comparison, title=visit.name, card=compared.card)
+        shown = of_comparison(compared.token, comparison, title=visit.name, card=compared.card, film_name=RUN_FILM)
         newest = self._newest.get(request.session_hash, visit)
         tokens = tuple(dict.fromkeys((*newest.comparisons, compared.token)))
         another = bool(newest.upload) and newest.upload != visit.upload

@@ -24,6 +24,7 @@ from ui.comparing import Comparing
 from ui.experiment import ExperimentSection
 from ui.export import ExportTab
 from ui.exporting import Exporting
+from ui.files import comparison_folder
 from ui.line import Job, Line, in_plain_words
 from ui.measured import Measuring, measured_value
 from ui.model import Offer, why_not
@@ -53,6 +54,8 @@ GIVEN = "given"
 """Choice of words: those from the visitor's file or hand."""
 
 OTHER_WORDS = "These are the words of the clip in the player. Those of your clip come with its run."
+
+RunJob = Callable[..., Iterator[Any]]
 
 NO_WORDS: dict[str, Any] = {"transcript": None, "given": False, "words_file": ""}
 """Changes of a visit that has no words of its own any more."""
@@ -94,13 +97,13 @@ class Handlers:
     shelf : Shelf
     runs : Line
         Shared with the API.
-    predict : callable
-        ``experiments.predict.predict``, or in tests a generator function of the same form.
+    predict, compare : callable
+        ``experiments.predict.predict`` and ``experiments.comparison.compare``, or in tests generator functions of the same form.
     offer : Offer
         The models that can be chosen.
     """
 
-    def __init__(self, parts: Parts, *, settings: Settings, shelf: Shelf, runs: Line, predict: Callable[..., Iterator[Any]], offer: Offer):
+    def __init__(self, parts: Parts, *, settings: Settings, shelf: Shelf, runs: Line, predict: RunJob, compare: RunJob, offer: Offer):
         self.parts = parts
         self.choosing = Choosing(parts, settings=settings, offer=offer)
         self.settings = settings
@@ -113,7 +116,7 @@ class Handlers:
         self.exporting = Exporting(parts, settings=settings, shelf=shelf, keep=self._keep, newest=self.newest)
         self.measuring = Measuring(parts, settings=settings, shelf=shelf, keep=self._keep, newest=self.newest)
         held = {"settings": settings, "shelf": shelf, "runs": runs, "choosing": self.choosing, "newest": self.newest}
-        self.comparing = Comparing(parts, keep=self._keep, show=self._show, **held)
+        self.comparing = Comparing(parts, compare=compare, keep=self._keep, show=self._show, **held)
         self.returning = Returning()
         self.opening = Opening(
             parts,
@@ -276,7 +279,7 @@ class Handlers:
             changes = self._open_example(fresh, shown, request)
         changes[parts.run.run] = {**changes[parts.run.run], "visible": True}
         changes |= {parts.export.made: {}, parts.stimulus.delete: gr.update(visible=False), parts.run.stop: gr.update(visible=False)}
-        self.comparing.leave(request.session_hash)
+        self.comparing.clear(request)
         changes[parts.experiment.status] = run.empty()
         return changes | {parts.run.status: run.empty(), parts.stimulus.transcript_note: _line("Your clips and their results are deleted.")}
 
@@ -356,7 +359,7 @@ class Handlers:
         """The generator of a run, made when its turn comes: predict, then put the result on the shelf."""
 
         def start() -> Iterator[Any]:
-            from experiments.results import save_result
+            from experiments.results import load_result, save_result
             from extractors.stages import passing_on
 
             if visit.upload:
@@ -364,7 +367,7 @@ class Handlers:
             elif visit.run:
                 film, name = self.shelf.run(visit.run) / RUN_FILM, visit.name
             elif visit.comparison:
-                film, name = self.shelf.side(visit.comparison, "a") / RUN_FILM, visit.name
+                film, name = load_result(comparison_folder(visit.comparison, "a", self.shelf)).clip.path, visit.name
             else:
                 film, name = of_example(visit.example, self.settings).clip.path, visit.name
             given = visit.transcript if visit.given else None
@@ -578,10 +581,11 @@ def wire(demo: gr.Blocks, handlers: Handlers) -> None:
     undone = text.undo.click(handlers.undo_words, [parts.visit], scene, **now)
 
     panel, comparing = parts.experiment.panel, handlers.comparing
-    panel.change(comparing.change, [parts.visit], [panel], **all_of_them)
+    panel.choose(comparing.choose, [parts.visit], [panel], **all_of_them)
     comparison = panel.compare(comparing.compare, [parts.visit], scene, trigger_mode="once", **long)
+    ready = panel.open(handlers.opening.open_ready, [parts.visit], scene, **now)
     panel.stop(comparing.stop, [parts.visit], scene, cancels=[comparison], **now)
-    for event in (opened, *changes_clip, given, left_out, source, run_event, stopped, deleted, edited, undone):  # another A
+    for event in (opened, ready, *changes_clip, given, left_out, source, run_event, stopped, deleted, edited, undone):  # another A
         event.then(comparing.look, [parts.visit], [panel], **now)
     made = [parts.visit, parts.export.made]
     making = parts.export.kinds.make(handlers.exporting.make, [parts.visit], made, **long)

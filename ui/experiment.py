@@ -78,6 +78,8 @@ class Bench:
         Number of the newest change that the browser has told.
     error : CineglassError or None
         Why they cannot.
+    stamp : str
+        A new one makes the browser forget what it had chosen; without it what was chosen there meanwhile stays.
     """
 
     edits: str = ""
@@ -85,6 +87,7 @@ class Bench:
     band: bool = True
     seq: int = 0
     error: CineglassError | None = None
+    stamp: str = ""
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ def experiment_section(value: dict[str, Any]) -> ExperimentSection:
     """Build the section; ``value`` is that of :func:`experiment_value`."""
     with gr.Column(elem_classes="cp-section", elem_id="cp-experiment-section"):
         gr.HTML("<h2>2 Experiment</h2>", elem_classes="cp-section-title", apply_default_css=False)
-        panel = Panel("experiment", value, sends=("change", "compare", "stop"), elem_id="cp-experiment")
+        panel = Panel("experiment", value, sends=("choose", "compare", "stop", "open"), elem_id="cp-experiment")
         status = Panel("status", run.empty(), elem_id="cp-compare-status")
     return ExperimentSection(panel, status)
 
@@ -130,7 +133,6 @@ def experiment_value(
     n_null: int = 10,
     clips: Sequence[tuple[str, str]] = (),
     working: bool = False,
-    stamp: str = "",
 ) -> dict[str, Any]:
     """What the section shows.
 
@@ -150,8 +152,6 @@ def experiment_value(
         Where a sound track can be taken from.
     working : bool
         Whether a comparison is going on.
-    stamp : str
-        A new one makes the browser forget what it had chosen; without it what was chosen there meanwhile stays.
     """
     policy = words_policy(edits)
     chosen = any(edit.name == "words" for edit in edits)
@@ -191,8 +191,16 @@ def experiment_value(
         "why_not": why_not(base, bench, changed=bool(edits or lesions)),
         "working": working,
         "seq": bench.seq,
-        "stamp": stamp,
+        "stamp": bench.stamp,
+        "ready": ready_made(),
     }
+
+
+def ready_made() -> list[dict[str, str]]:
+    """Finished experiments that open without computing anything."""
+    from experiments.ready_made import list_ready_made
+
+    return [{"id": one.id, "title": one.title, "question": one.question} for one in list_ready_made()]
 
 
 def why_not(base: Base, bench: Bench, *, changed: bool) -> str:

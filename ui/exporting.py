@@ -16,7 +16,7 @@ from experiments.export import Asked, Exported, export, find_kind, parse_rows
 from extractors.errors import CineglassError, SelectionError
 from settings import Settings
 from ui import export as tab
-from ui.files import example_folder
+from ui.files import comparison_folder, example_folder
 from ui.line import Job, Line, in_plain_words
 from ui.sessions import Shelf, Visit
 from viz.look import Look
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ui.events import Parts
 
 POLL_S = 0.25
-PLACE = re.compile(r"cineglass/(?:(examples|runs)/([\w.-]{1,200})|comparisons/([0-9a-f]{32})(?:/([ab]))?)")
+PLACE = re.compile(r"cineglass/(?:(examples|runs)/([\w.-]{1,200})|comparisons/([a-z0-9-]{1,100})(?:/([ab]))?)")
 SUBJECT = re.compile(r"(?:sim|subject)(\d{1,3})")
 WIDEST = 100.0
 """Largest colour range that a page may ask for, as in the player (z)."""
@@ -101,7 +101,7 @@ class Exporting:
             raise SelectionError("no_result", "There is no result in the player.", "Run a clip or open an example.")
         try:
             if found[3]:
-                return self.shelf.side(found[3], found[4] or "a")
+                return comparison_folder(found[3], found[4] or "a", self.shelf)
             return example_folder(found[2], self.settings) if found[1] == "examples" else self.shelf.run(found[2])
         except FileNotFoundError:
             raise SelectionError("no_result", "This example is no longer here.", "Reload the page.") from None

@@ -20,9 +20,9 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from extractors.errors import CineglassError, SelectionError
+from extractors.errors import CacheError, CineglassError, SelectionError
 from settings import ASSETS, Settings
-from ui.sessions import Shelf
+from ui.sessions import TOKEN, Shelf
 from viz.player_page import SURFACE, surface_address
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ def routes(shelf: Shelf) -> list[Route | Mount]:
     async def of_side(request: Request) -> Response:
         """A or B of a comparison."""
         id, side = request.path_params["id"], request.path_params["side"]
-        return await _answer(lambda: shelf.side(id, side), request.path_params["file"], shelf)
+        return await _answer(lambda: comparison_folder(id, side, shelf), request.path_params["file"], shelf)
 
     async def of_example(request: Request) -> Response:
         return await _answer(lambda: example_folder(request.path_params["id"], shelf.settings), request.path_params["file"], shelf)
@@ -100,6 +100,21 @@ def example_folder(name: str, settings: Settings) -> Path:
         return find_example(name, settings).folder
     except SelectionError:
         raise FileNotFoundError("There is no such example.") from None
+
+
+def comparison_folder(id: str, side: str, shelf: Shelf) -> Path:
+    """Folder of A or B ("a", "b") of a comparison, ready-made or on the shelf; CacheError ``gone`` when there is none of this id."""
+    from experiments.ready_made import find_ready_made
+
+    if side not in ("a", "b"):
+        raise CacheError("gone", "A comparison has the sides a and b.", "Open it again.")
+    if TOKEN.fullmatch(id):
+        return shelf.comparison(id) / side
+    try:
+        one = find_ready_made(id)
+    except SelectionError as error:
+        raise CacheError("gone", error.message, error.hint) from None
+    return one.base_folder if side == "a" else one.folder / side
 
 
 async def _answer(find: Callable[[], Path], name: str, shelf: Shelf) -> Response:

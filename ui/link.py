@@ -37,7 +37,7 @@ class Asked:
     Attributes
     ----------
     example, run, comparison : str
-        The result: id of an example, or id of a run or a comparison on the shelf. A link has at most one of them.
+        The result: id of an example, of a run on the shelf, or of a comparison, on the shelf or ready-made. A link has at most one of them.
     model : str
         Key or id of a model.
     """
@@ -51,7 +51,7 @@ class Asked:
 def asked(query: Mapping[str, Any]) -> Asked:
     """Read a query string; its values are anybody's text and go no further than these forms."""
     values = {name: str(query.get(name, "")) for name in ("example", "run", "model", "comparison")}
-    comparison = values["comparison"] if TOKEN.fullmatch(values["comparison"]) else ""
+    comparison = values["comparison"] if EXAMPLE.fullmatch(values["comparison"]) else ""
     run = values["run"] if not comparison and TOKEN.fullmatch(values["run"]) else ""
     example = values["example"] if not run and not comparison and EXAMPLE.fullmatch(values["example"]) else ""
     return Asked(example, run, values["model"] if len(values["model"]) <= MODEL_MOST else "", comparison)
@@ -89,12 +89,21 @@ def result_of(link: Asked, *, shelf: Shelf, settings: Settings, states: Iterable
 
 def _comparison(link: Asked, shelf: Shelf, states: Iterable[ModelState]) -> Shown:
     from experiments.comparison_files import load_comparison
+    from experiments.examples import find_example
+    from experiments.ready_made import load_ready_made
 
+    about, example = None, None
     try:
-        comparison = load_comparison(shelf.comparison(link.comparison))
+        if TOKEN.fullmatch(link.comparison):
+            comparison = load_comparison(shelf.comparison(link.comparison))
+        else:
+            about, comparison = load_ready_made(link.comparison)
+            example = find_example(about.base) if about.base else None
     except CineglassError:
         raise CacheError("gone", GONE, "") from None
-    return of_comparison(link.comparison, comparison, title=comparison.label_a, card=_card(comparison.a, states))
+    title = example.title if example else comparison.label_a
+    how = {"card": _card(comparison.a, states), "film_name": comparison.a.clip.path.name, "about": about}
+    return of_comparison(link.comparison, comparison, title=title, example=example.id if example else "", **how)
 
 
 def _card(result: Result, states: Iterable[ModelState]) -> Card | None:

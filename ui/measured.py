@@ -158,7 +158,7 @@ def _payload(shown: Shown, measured: Measured) -> dict[str, Any]:
         range=1.0,
         note=f"Over {measured.rows} TRs, {subject['label']} beside {measured.name}.",
     )
-    return shown.payload | {"second": second, "layers": [layer]}
+    return shown.payload | {"second": second, "layers": [*shown.payload["layers"], layer]}
 
 
 def _found(measured: Measured, shown: Shown) -> dict[str, Any]:

@@ -109,17 +109,25 @@ class Opening:
         changes = self.choosing.look(visit, request)
         if not (asked.example or asked.run or asked.comparison) or (asked.example and asked.example == visit.example):
             return changes
+        return changes | self._open_result(asked, visit, request)
+
+    def open_ready(self, visit: Visit, event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
+        """Open a finished experiment of the list."""
+        return self._open_result(link.asked({"comparison": getattr(event, "id", "")}), visit, request)
+
+    def _open_result(self, asked: link.Asked, visit: Visit, request: gr.Request) -> dict[Any, Any]:
+        states = self.choosing.offer.states()
         try:
             shown = link.result_of(asked, shelf=self.shelf, settings=self.settings, states=states)
         except CineglassError as error:
             first = landing(self.settings)
-            return changes | {self.parts.player: {**first.payload, "notice": error.message} if first else empty(error.message)}
-        if shown.example:
-            return changes | self._open_example(visit, shown, request)
-        about = {"name": shown.title, "n_trs": shown.n_trs, "duration": shown.duration, "shown": shown.transcript}
-        visit = visit.but(**NO_CLIP | {"run": asked.run, "comparison": asked.comparison}, **about)
+            return {self.parts.player: {**first.payload, "notice": error.message} if first else empty(error.message)}
         if shown.comparison is not None:
             self._opened(shown.comparison, request)
+        if shown.example:
+            return self._open_example(visit, shown, request)
+        about = {"name": shown.title, "n_trs": shown.n_trs, "duration": shown.duration, "shown": shown.transcript}
+        visit = visit.but(**NO_CLIP | {"run": asked.run, "comparison": asked.comparison}, **about)
         card = self.choosing.clip_card(visit, request, shown.clip)
         kept_visit = self._keep(visit, request)
-        return changes | self._show(shown) | kept_visit | {self.parts.stimulus.clip: card} | self.choosing.button(visit, request, states)
+        return self._show(shown) | kept_visit | {self.parts.stimulus.clip: card} | self.choosing.button(visit, request, states)

@@ -36,7 +36,9 @@ STILL_AT = 0.4
 """Where in an example its picture for the list is taken, as a share of its length."""
 
 
-def build_demo(settings: Settings | None = None, *, predict: Callable[..., Iterator[Any]] | None = None) -> gr.Blocks:
+def build_demo(
+    settings: Settings | None = None, *, predict: Callable[..., Iterator[Any]] | None = None, compare: Callable[..., Iterator[Any]] | None = None
+) -> gr.Blocks:
     """Build the page.
 
     Nothing here loads a model, torch or a recogniser: landing shows finished files.
@@ -46,6 +48,8 @@ def build_demo(settings: Settings | None = None, *, predict: Callable[..., Itera
     settings : Settings, optional
     predict : callable, optional
         The job behind Run, by default ``experiments.predict.predict``.
+    compare : callable, optional
+        The job behind Compare, by default ``experiments.comparison.compare``.
 
     Returns
     -------
@@ -58,7 +62,7 @@ def build_demo(settings: Settings | None = None, *, predict: Callable[..., Itera
     os.environ["GRADIO_TEMP_DIR"] = str(shelf.gradio)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     runs = Line(running=settings.runs_at_once, waiting=settings.queue_size)
-    predict = predict or _predict
+    jobs = {"predict": predict or _predict, "compare": compare or _compare}
     first = _landing(settings)
     offer = Offer(settings)
     models = offer.states()
@@ -87,8 +91,8 @@ def build_demo(settings: Settings | None = None, *, predict: Callable[..., Itera
                 with gr.Tab("Measured"):
                     measured = measured_tab(measured_value(first, settings))
         parts = events.Parts(visit, top, stimulus, bench, run, player, trust, words, export, measured, tab)
-        events.wire(demo, events.Handlers(parts, settings=settings, shelf=shelf, runs=runs, predict=predict, offer=offer))
-        api.add_endpoints(settings=settings, shelf=shelf, runs=runs, predict=predict, offer=offer)
+        events.wire(demo, events.Handlers(parts, settings=settings, shelf=shelf, runs=runs, offer=offer, **jobs))
+        api.add_endpoints(settings=settings, shelf=shelf, runs=runs, offer=offer, **jobs)
     # A backstop only: what waits here for long are the two lines' generators, and those lines have bounds of their own
     demo.queue(max_size=4 * settings.queue_size + 40, default_concurrency_limit=None)
     demo.shelf, demo.runs, demo.settings = shelf, runs, settings
@@ -144,6 +148,12 @@ def _predict(*args: Any, **kwargs: Any) -> Iterator[Any]:
     from experiments.predict import predict
 
     return predict(*args, **kwargs)
+
+
+def _compare(*args: Any, **kwargs: Any) -> Iterator[Any]:
+    from experiments.comparison import compare
+
+    return compare(*args, **kwargs)
 
 
 def _landing(settings: Settings) -> Shown | None:

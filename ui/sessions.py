@@ -37,7 +37,7 @@ class Visit:
     run : str
         Id of the result whose film Run runs, opened by a link; "" when that is another film. The result need not be this visitor's.
     comparison : str
-        Id of the comparison whose A Run runs, opened by a link; "" when that is another film. It need not be this visitor's either.
+        Id of the comparison, ready-made or opened by a link, whose A Run runs; "" when that is another film. It need not be this visitor's either.
     result : str
         Place of the newest result of ``upload``, "runs/ID" or "comparisons/ID"; "" before its first run.
     name : str
@@ -200,12 +200,6 @@ class Shelf:
         if not TOKEN.fullmatch(token) or not (self.comparisons / token / "comparison.json").is_file():
             raise CacheError("gone", "This comparison is no longer kept here.", "Compare again, or open an example.")
         return self.comparisons / token
-
-    def side(self, token: str, side: str) -> Path:
-        """Folder of A or B ("a", "b") of a comparison; raises CacheError ``gone`` as :meth:`comparison` does."""
-        if side not in ("a", "b"):
-            raise CacheError("gone", "A comparison has the sides a and b.", "Open it again.")
-        return self.comparison(token) / side
 
     def new_export(self) -> tuple[str, Path]:
         """A fresh id and the folder that exported files go to (not made yet)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from encoder.cards import Card
     from encoder.responses import Responses
     from experiments.comparison import Comparison
+    from experiments.ready_made import ReadyMade
 
 
 RUN_FILM = "film.mp4"
@@ -111,17 +113,39 @@ def of_run(token: str, result: Any, *, title: str, card: Card | None) -> Shown:
     )
 
 
-def of_comparison(token: str, comparison: Comparison, *, title: str, card: Card | None) -> Shown:
-    """A comparison that lies on the shelf under ``token``: A is the result, B lies beside it; ``card`` is that of the model that ran."""
-    place = f"cineglass/comparisons/{token}"
-    about = {"title": title, "caption": None, "opens_with": (), "film_name": RUN_FILM, "example": "", "card": card, "card_file": False}
-    other = _shown(comparison.b, place=f"{place}/b", **about).payload
-    shown = _shown(comparison.a, place=f"{place}/a", run_id=place, other=other, between=comparison_part(comparison, card), **about)
-    return replace(shown, comparison=comparison)
+def of_comparison(
+    id: str, comparison: Comparison, *, title: str, card: Card | None, film_name: str, example: str = "", about: ReadyMade | None = None
+) -> Shown:
+    """A comparison, ready-made or on the shelf: A is the result, B lies beside it.
+
+    Parameters
+    ----------
+    id : str
+        In the address.
+    comparison : Comparison
+    title : str
+        Of A's clip.
+    card : Card or None
+        Of the model that ran.
+    film_name : str
+        Of A's film in its folder.
+    example : str
+        Id of the example that A is; "" for another clip.
+    about : ReadyMade, optional
+        What is asked, what the simulator was told and what came back.
+    """
+    place = f"cineglass/comparisons/{id}"
+    how = {"title": title, "card": card, "card_file": False, "opens_with": about.opens_with if about else ()}
+    other = _shown(comparison.b, place=f"{place}/b", film_name=RUN_FILM, caption=None, example="", **how).payload
+    lines = about.lines(simulated=comparison.a.responses.simulated) if about else ()
+    between = comparison_part(comparison, card, notes=lines)
+    caption = f"{about.title}: {about.question}" if about else None
+    how |= {"place": f"{place}/a", "run_id": place, "film_name": film_name, "example": example, "caption": caption}
+    return replace(_shown(comparison.a, other=other, between=between, **how), comparison=comparison)
 
 
-def comparison_part(comparison: Comparison, card: Card | None) -> dict[str, Any]:
-    """What the player says of a comparison: what B changes, every sentence and number, and the band of the null edits."""
+def comparison_part(comparison: Comparison, card: Card | None, *, notes: Sequence[str] = ()) -> dict[str, Any]:
+    """What the player says of a comparison: what B changes, every sentence and number, and the band of the null edits; ``notes`` come first."""
     from encoder.curves import curve_ids
     from encoder.lesions import parse_lesions
     from experiments.findings import sentences
@@ -135,14 +159,14 @@ def comparison_part(comparison: Comparison, card: Card | None) -> dict[str, Any]
         paired=comparison.paired,
         why=comparison.why,
         kind=comparison.kind,
-        a=comparison.label_a,
-        b=comparison.label_b,
+        a="" if comparison.label_a == "A" else comparison.label_a,
+        b="" if comparison.label_b == "B" else comparison.label_b,
         edits=[edit.says for edit in parse_edits(comparison.edits)],
         lesions=[lesion.says for lesion in parse_lesions(comparison.lesions)],
         band=None if null is None or not comparison.paired else pack_band(null.half_width, curve_ids(), n=len(null.edits)),
         said={id: sentences(comparison, subject) for subject, id in subjects.items()},
         rows={id: comparison.tables[subject] for subject, id in subjects.items()},
-        notes=b_warnings,
+        notes=[*notes, *b_warnings],
         calibrated=card.calibrated if card is not None else comparison.calibrated,
     )
 
@@ -162,6 +186,7 @@ def _shown(
     other: dict[str, Any] | None = None,
     between: dict[str, Any] | None = None,
 ) -> Shown:
+    from experiments.trust_layers import layers, trust
     from viz.payload import pack
 
     clip, responses = result.clip, result.responses
@@ -170,7 +195,7 @@ def _shown(
     payload = pack(
         responses,
         result.transcript,
-        media_url=f"{place}/{film_name}",
+        media_url=f"{place}/{film_name}" if clip.has_film else None,
         media_kind=kind,
         title=title,
         caption=caption,
@@ -180,6 +205,8 @@ def _shown(
         chunk_url=lambda number: f"{place}/parcels-{number}.i8",
         other=other,
         comparison=between,
+        layers=layers(responses),
+        trust=trust(responses, card),
         **extra,
     )
     return Shown(

@@ -62,6 +62,7 @@
     let typed = null; // a text that stands as it was typed, because it could not be read
     let seq = 0;
     let timer = 0;
+    let stamp = "";
     let follow = false; // whether the button is to come into sight once the server has read the change
 
     const lead = make("p", "cp-lead-line");
@@ -93,7 +94,8 @@
     why.setAttribute("role", "status");
     let held = ""; // which of the two buttons was pressed: it takes the focus to the other one
     const trouble = make("div", "cp-change-trouble");
-    root.append(lead, quick, more, chain, trouble, words, note, band, plan, go, stop, why, lesions, text); // what most visits need not know comes last
+    const ready = make("div", "cp-ready-made");
+    root.append(lead, quick, more, chain, trouble, words, note, band, plan, go, stop, why, lesions, text, ready); // what most visits need not know comes last
 
     // ---- what goes to the server ----
 
@@ -113,7 +115,7 @@
       clearTimeout(timer);
       timer = setTimeout(() => {
         timer = 0;
-        trigger("change", asked());
+        trigger("choose", asked());
       }, wait ? SEND_MS : 0);
     }
     function changed(wait) {
@@ -326,6 +328,25 @@
       fill(trouble, known.error && known.error.code !== "missing_value" ? [problem(known.error)] : []); // what is not complete yet is said beside the button
     }
 
+    // ---- finished experiments ----
+
+    let readyKey = "";
+    function drawReady() {
+      const key = JSON.stringify(known.ready);
+      if (key === readyKey) return;
+      readyKey = key;
+      ready.hidden = !known.ready.length;
+      const list = make("ul");
+      list.append(...known.ready.map(({ id, title, question }) => {
+        const row = make("li");
+        const one = button("cp-ready-one", "", () => trigger("open", { id }));
+        one.append(make("strong", "", title), make("span", "cp-note", question));
+        row.append(one);
+        return row;
+      }));
+      fill(ready, [make("h3", "", "Finished experiments"), make("p", "cp-note", "Planted effects with their results: they open at once."), list]);
+    }
+
     // ---- cost, and the buttons ----
 
     const bandField = make("input");
@@ -389,13 +410,16 @@
       note.hidden = !note.textContent;
       drawCost();
       drawButtons();
+      drawReady();
     }
 
     return (value) => {
       known = value;
-      if (value.seq === undefined || value.seq >= seq || value.stamp) {
-        if (value.stamp) {
-          seq = Math.max(seq, value.seq || 0);
+      const fresh = Boolean(value.stamp) && value.stamp !== stamp; // another comparison was opened: what was chosen here is over
+      if (value.seq >= seq || fresh) {
+        if (fresh) {
+          stamp = value.stamp;
+          seq = value.seq;
           typed = null;
         }
         if (!value.error) {

@@ -20,7 +20,7 @@ function placeIn(search) {
   const comparison = query.get("comparison") || "";
   const example = query.get("example") || "";
   if (/^[0-9a-f]{32}$/.test(run)) return `cineglass/runs/${run}`;
-  if (/^[0-9a-f]{32}$/.test(comparison)) return `cineglass/comparisons/${comparison}`;
+  if (/^[a-z0-9-]{1,100}$/.test(comparison)) return `cineglass/comparisons/${comparison}`;
   return /^[a-z0-9-]{1,100}$/.test(example) ? `cineglass/examples/${example}` : "";
 }
 

@@ -1,0 +1,224 @@
+"""Section 2 in a real browser: condition B is put together, priced, compared with A, stopped, refused, and opened again by its link."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from experiments.comparison import Comparison
+from experiments.examples import list_examples, load_example
+from experiments.null_band import NullBand, curves_with_mean
+from extractors.edit_language import null_edits
+from extractors.errors import MediaError
+from extractors.stages import stage_clock
+from extractors.time_map import TimeMap
+from tests.page_server import NASTY, serving, wait_until
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("page")]
+STATE = "window.__cineglass.state()"
+
+
+class Bench:
+    """A comparison whose pace a test sets: B is A at half its size, the null edits move A by a hundredth."""
+
+    def __init__(self):
+        self.go, self.band, self.fail = threading.Event(), threading.Event(), threading.Event()
+        self.asked: list[dict[str, Any]] = []
+        self.closed = 0
+
+    def compare(self, a: Any, edits: str, **how: Any) -> Iterator[Any]:
+        self.asked.append({"a": a, "edits": edits, **how})
+        try:
+            a = load_example(list_examples()[0].id)[1]
+            for name in ("edit", "audio", "model"):
+                at = stage_clock(name, 2)
+                yield at(0, f"{name} begins")
+                while name == "audio" and not self.go.is_set():
+                    time.sleep(0.05)
+                    yield at(1, "The sound is listened to")
+                if name == "audio" and self.fail.is_set():
+                    raise MediaError("edit_failed", "The sound could not be written.", "Try another change.")
+                yield at(2, f"{name} is ready")
+            b = replace(a, responses=replace(a.responses, values=a.responses.values / 2))
+            found = Comparison(a, b, how["label_a"], "B", edits, how["lesions"], TimeMap.identity(a.clip.duration), None)
+            if how["null"] != 0:
+                yield found
+                at = stage_clock("null", 2)
+                while not self.band.is_set():
+                    time.sleep(0.05)
+                    yield at(1, "Small change 1 of 2")
+                curves = curves_with_mean(a.responses)
+                moved = np.stack([0.01 * curves, -0.02 * curves]).astype(np.float32)
+                change = np.full((2, len(a.responses.subjects), 1000), 0.02, np.float32)
+                found = replace(found, null=NullBand(null_edits(2), moved, change))
+            yield found
+        finally:
+            self.closed += 1
+
+
+@pytest.fixture(scope="module")
+def bench():
+    return Bench()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory, browser, bench):
+    with serving(tmp_path_factory.mktemp("experiment") / "cache", compare=bench.compare) as (url, demo):
+        yield url, demo
+
+
+@pytest.fixture
+def visit(open_page, served, bench):
+    """A visitor on the landing page; what is compared runs through."""
+
+    def ready():
+        for event in (bench.go, bench.band):
+            event.set()
+        bench.fail.clear()
+
+    def enter(query: str = "", **options):
+        page = open_page(f"{served[0]}/{query}", **options)
+        page.wait_for_function(f"window.__cineglass && {STATE}.row >= 0")
+        page.wait_for_selector(".cp-quick-one")
+        return page
+
+    ready()
+    yield enter
+    ready()
+
+
+def mute(page):
+    page.get_by_role("button", name="Mute the sound").click()
+    page.wait_for_selector("#cp-compare:enabled")
+
+
+def wait_status(page, state: str):
+    page.wait_for_selector(f"#cp-compare-status .cp-status[data-state={state}]", state="attached")
+
+
+def test_a_teacher_mutes_the_sound_of_an_example_and_sees_what_changed(visit, bench):
+    page = visit()
+    assert page.locator("#cp-compare").is_disabled()
+    assert "Nothing is changed yet" in page.locator("#cp-compare-why").inner_text()
+    mute(page)
+    assert "silenced" in page.locator(".cp-change").inner_text()
+    assert page.get_by_role("radio", name="none").is_checked()  # nobody hears the words of a muted film
+    assert page.locator(".cp-cost summary").inner_text().startswith("B takes")
+    page.locator("#cp-compare").click()
+    wait_status(page, "done")
+    assert bench.asked[-1]["edits"] == "mute"
+    state = page.evaluate(STATE)
+    assert state["run"].startswith("cineglass/comparisons/")
+    page.get_by_role("tab", name="Compare").click()
+    assert "50 %" in page.locator(".cineglass [role=tabpanel]:visible").inner_text()  # B is A at half its size
+
+
+def test_a_comparison_is_kept_under_its_link_and_goes_with_the_visit(visit, served):
+    page = visit()
+    mute(page)
+    page.locator("#cp-compare").click()
+    wait_status(page, "done")
+    run = page.evaluate(f"{STATE}.run")
+    again = visit(f"?comparison={run.rpartition('/')[2]}")
+    again.wait_for_function(f"{STATE}.run === '{run}'")
+    again.wait_for_selector(".cp-change")
+    assert "silenced" in again.locator(".cp-change").inner_text()
+    for side in ("a", "b"):
+        assert again.request.get(f"{served[0]}/{run}/{side}/responses.json").status == 200
+    page.get_by_role("button", name="Delete my clips and results now").click()
+    wait_until(lambda: again.request.get(f"{served[0]}/{run}/a/responses.json").status == 404)
+
+
+def test_a_and_b_are_shown_while_the_noise_band_is_still_computed(visit, bench):
+    page = visit()
+    bench.band.clear()
+    mute(page)
+    page.locator("#cp-compare").click()
+    page.wait_for_function(f"{STATE}.run.startsWith('cineglass/comparisons/')")
+    wait_status(page, "working")
+    run = page.evaluate(f"{STATE}.run")
+    page.locator("#cp-compare-stop").click()
+    wait_status(page, "stopped")
+    assert "without the noise band" in page.locator("#cp-compare-status").inner_text()
+    assert page.evaluate(f"{STATE}.run") == run
+    page.wait_for_selector("#cp-compare:enabled")
+
+
+def test_stop_keeps_what_is_shown_and_gives_the_buttons_back(visit, bench):
+    page = visit()
+    run = page.evaluate(f"{STATE}.run")
+    bench.go.clear()
+    mute(page)
+    page.locator("#cp-compare").click()
+    page.wait_for_selector("#cp-compare-stop:visible")
+    page.wait_for_selector("#cp-run:disabled")
+    assert "comparison is going" in page.locator("#cp-run-why").inner_text()
+    closed = bench.closed
+    page.locator("#cp-compare-stop").click()
+    wait_status(page, "stopped")
+    wait_until(lambda: bench.closed > closed)
+    assert page.evaluate(f"{STATE}.run") == run
+    page.wait_for_selector("#cp-compare:enabled")
+    page.wait_for_selector("#cp-run:enabled")
+
+
+def test_a_failure_says_why_and_keeps_what_is_shown(visit, bench):
+    page = visit()
+    run = page.evaluate(f"{STATE}.run")
+    bench.fail.set()
+    mute(page)
+    page.locator("#cp-compare").click()
+    wait_status(page, "failed")
+    assert "could not be written" in page.locator("#cp-compare-status").inner_text()
+    assert page.evaluate(f"{STATE}.run") == run
+    page.wait_for_selector("#cp-compare:enabled")
+
+
+def test_changes_chain_with_a_control_for_each_value_and_can_be_written_as_text(visit, bench):
+    page = visit()
+    mute(page)
+    page.select_option(".cp-more", "blur")
+    page.get_by_role("spinbutton", name="% of height").fill("3.5")
+    page.get_by_text("As text", exact=True).click()
+    field = page.get_by_label("Changes of the film")
+    page.wait_for_function("document.querySelector('.cp-as-text textarea').value === 'mute; blur percent=3.5'")
+    assert "all of them together" in page.locator(".cp-experiment").inner_text()
+    page.get_by_role("button", name="Remove: Mute the sound").click()
+    page.wait_for_function("document.querySelector('.cp-as-text textarea').value === 'blur percent=3.5'")
+    field.fill("blurr percent=2")
+    page.wait_for_selector(".cp-change-trouble .cp-problem")
+    assert "blur" in page.locator(".cp-change-trouble").inner_text()
+    assert page.locator("#cp-compare").is_disabled()
+    field.fill(f'rewrite row=1 text="{NASTY.replace(chr(34), "")}"; grey')
+    page.wait_for_selector(".cp-change strong:has-text('Greyscale')")
+    assert page.evaluate("window.__fired") is None
+
+
+def test_a_lesion_stands_apart_with_whether_training_knew_it(visit, bench):
+    page = visit()
+    page.locator(".cp-lesions summary").click()
+    page.get_by_label("Lesion of the words stream").select_option("zero")
+    page.wait_for_selector("#cp-compare:enabled")
+    said = page.locator(".cp-lesion[data-lost=true]").inner_text()
+    assert "training" in said
+    assert page.locator(".cp-change").count() == 0
+    page.locator("#cp-noise-band").uncheck()
+    page.locator("#cp-compare").click()
+    wait_status(page, "done")
+    assert (bench.asked[-1]["edits"], bench.asked[-1]["lesions"], bench.asked[-1]["null"]) == ("", "text zero", 0)
+
+
+def test_nothing_sticks_out_of_the_section_on_a_phone(visit):
+    page = visit(width=360, height=800)
+    mute(page)
+    page.select_option(".cp-more", "shuffle")
+    page.locator(".cp-lesions summary").click()
+    page.get_by_label("Lesion of the sound stream").select_option("scramble")
+    page.wait_for_selector(".cp-lesion[data-lost=true] input")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
