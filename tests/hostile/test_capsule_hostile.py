@@ -27,6 +27,14 @@ from tests.page_server import NASTY
 BOMB = b"\0" * 8_000_000
 
 
+@pytest.fixture(scope="module", autouse=True)
+def undrawn():
+    """Capsules without pictures, which are most of the work of writing one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("experiments.capsule._draw", lambda *_: None)
+        yield
+
+
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
     folder = tmp_path_factory.mktemp("capsule")
@@ -274,7 +282,7 @@ def _remove(folder):
 
 def test_a_file_changed_after_saving_is_refused_by_its_hash(base, tmp_path):
     held = contents(base)
-    for name in ("methods.txt", "a/responses.npy", "a/transcript.tsv", "figures/a_networks.png"):
+    for name in ("methods.txt", "a/responses.npy", "a/transcript.tsv", "a/networks.tsv"):
         other = held[name][:-1] + bytes([held[name][-1] ^ 1])
         refused(write_stored(tmp_path / "c.zip", {**held, name: other}), tmp_path, "wrong_hash")
 
