@@ -131,7 +131,7 @@ class ComparisonFacts(_Strict):
     time_map: Annotated[list[Any], Field(max_length=20_000)] | None
     paired: bool
     why: Sentence
-    null_edits: Annotated[list[Line], Field(min_length=1, max_length=100)] | None
+    null_edits: Annotated[list[Line], Field(min_length=1, max_length=50)] | None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)]
 
 

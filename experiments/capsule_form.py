@@ -124,7 +124,7 @@ class Manifest(_Strict):
     conditions: Annotated[dict[Literal["a", "b"], ConditionFacts], Field(min_length=1, max_length=2)]
     edits: Statements
     lesions: Statements
-    null_edits: Annotated[list[Line], Field(max_length=100)] | None
+    null_edits: Annotated[list[Line], Field(max_length=50)] | None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)]
     model: ModelFacts
     settings: Annotated[dict[Line, Line], Field(max_length=40)]

@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from experiments.predict import Result
     from extractors.clip import Clip
 
+FROM_CAPSULE = (
+    "Opened from a capsule: whoever saved it vouches for its numbers, which were not computed here. Running it again shows whether they are true."
+)
 APART_S = 0.25
 """Largest difference between the length of a film and what its result says (s): a container rounds it to whole pictures or sound frames."""
 
@@ -92,7 +95,7 @@ def plain_state(query: str) -> str:
     return urlencode(kept, safe=",")[: form.STATE_MAX]
 
 
-def read_capsule(path: str | os.PathLike, folder: str | os.PathLike, *, tell: Callable[[], None] = lambda: None) -> Opened:
+def read_capsule(path: str | os.PathLike, folder: str | os.PathLike, *, note: str = "", tell: Callable[[], None] = lambda: None) -> Opened:
     """Read a capsule into a folder, or say why not.
 
     Parameters
@@ -101,6 +104,8 @@ def read_capsule(path: str | os.PathLike, folder: str | os.PathLike, *, tell: Ca
         The capsule; it is read, never changed.
     folder : path
         New or empty; it appears whole or not at all.
+    note : str
+        A warning that its results carry from now on.
     tell : callable
         Called now and then; what it raises ends the reading.
 
@@ -124,7 +129,7 @@ def read_capsule(path: str | os.PathLike, folder: str | os.PathLike, *, tell: Ca
     try:
         with open_capsule_file(path) as file:
             raw.mkdir(parents=True)
-            opened = _read(CapsuleZip(file), folder, raw, tell)
+            opened = _read(CapsuleZip(file), folder, raw, note, tell)
         shutil.rmtree(raw)
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
@@ -156,7 +161,7 @@ def open_capsule(path: str | os.PathLike, folder: str | os.PathLike, *, settings
     """
     settings = settings or get_settings()
     folder = Path(folder)
-    opened = yield from in_thread("capsule", 1, "Checking the capsule", lambda tell: read_capsule(path, folder, tell=tell))
+    opened = yield from in_thread("capsule", 1, "Checking the capsule", lambda tell: read_capsule(path, folder, note=FROM_CAPSULE, tell=tell))
     whole = False
     try:
         clips = {}
@@ -205,7 +210,7 @@ def example_film(sha256: str) -> Path | None:
     return None
 
 
-def _read(archive: CapsuleZip, folder: Path, raw: Path, tell: Callable[[], None]) -> Opened:
+def _read(archive: CapsuleZip, folder: Path, raw: Path, note: str, tell: Callable[[], None]) -> Opened:
     if form.MANIFEST not in archive.entries:
         raise CapsuleError("not_capsule", "The file is a zip, but no experiment capsule.", "Choose a capsule that Cineglass saved.")
     manifest = form.read_manifest(archive.read(form.MANIFEST))
@@ -228,10 +233,16 @@ def _read(archive: CapsuleZip, folder: Path, raw: Path, tell: Callable[[], None]
     if manifest.kind == "comparison":
         from experiments.comparison_files import save_comparison
 
-        save_comparison(check_comparison(raw, manifest, results), folder, film=False)
+        comparison = check_comparison(raw, manifest, results)
+        save_comparison(replace(comparison, a=_noted(comparison.a, note), b=_noted(comparison.b, note)), folder, film=False)
     else:
-        save_result(results["a"], folder / "a")
+        save_result(_noted(results["a"], note), folder / "a")
     return Opened(manifest.kind, folder, manifest, films, samples)
+
+
+def _noted(result: Result, note: str) -> Result:
+    warnings = result.responses.warnings
+    return result if not note or note in warnings else replace(result, responses=replace(result.responses, warnings=(*warnings, note)))
 
 
 def _target(name: str, folder: Path, raw: Path) -> Path | None:
