@@ -77,6 +77,8 @@ class StreamDomain:
 
     def percentile(self, distance: float) -> float:
         """Percent of training windows that are nearer: 0 to 100."""
+        if distance <= self.distances[0]:  # several training windows may be doubles, such as those without a word
+            return 0.0
         return float(np.interp(distance, self.distances, np.arange(101)))
 
 

@@ -106,6 +106,12 @@ def test_distances_of_other_training_clips_spread_evenly_over_the_percentiles():
     assert abs((percentiles > 95).mean() - 0.05) < 0.05
 
 
+def test_a_window_that_training_held_again_and_again_has_nothing_nearer():
+    silence = [np.zeros((40, 6), np.float32)] * 4
+    domain = StreamDomain.fit([*silence, *clips(np.random.default_rng(5), 4)], [*silence, *clips(np.random.default_rng(6), 4)])
+    assert domain.percentile(float(np.median(domain.of_windows(silence[0])))) == 0
+
+
 def test_a_clip_that_drifts_away_is_farther_and_farther():
     rng = np.random.default_rng(1)
     domain = StreamDomain.fit(clips(rng), clips(rng))
