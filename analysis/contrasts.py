@@ -81,7 +81,7 @@ def interval(
         Rows that count; all of them when left out.
     statistic : "r", "change" or "difference"
     block : int, optional
-        Rows per block, at most half of those that count; ``2 * sqrt(rows)`` when left out.
+        Rows per block, at most half of those that count; :func:`usual_block` when left out.
     draws : int
     level : float
         Between 0 and 1.
@@ -111,7 +111,7 @@ def interval(
     rows = a.shape[axis]
     if rows < LEAST_ROWS:
         return np.full(size.shape, np.nan), np.full(size.shape, np.nan)
-    block = round(2 * np.sqrt(rows)) if block is None else block
+    block = usual_block(rows) if block is None else block
     if not 1 <= block <= rows // 2:
         raise StatisticsError("block", f"A block must have 1 to {rows // 2} rows here, but got {block} instead.", "Leave it out for the usual one.")
     counts = _ring_blocks(rows, block, draws, seed)
@@ -232,6 +232,11 @@ def _counted(a: np.ndarray, b: np.ndarray, valid: np.ndarray | None) -> tuple[np
     axis = time_axis(a)
     rows = rows_that_count(valid, a.shape[axis])
     return np.compress(rows, a, axis), np.compress(rows, b, axis), axis
+
+
+def usual_block(rows: int) -> int:
+    """Rows per block: twice the root of ``rows``, 13 of 40 and 40 of 400, and never more than a third of them."""
+    return min(round(2 * np.sqrt(rows)), rows // 3)
 
 
 def _ring_blocks(rows: int, block: int, draws: int, seed: int) -> np.ndarray:
