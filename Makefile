@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= auto
 
-.PHONY: app test assets model examples benchmarks lint clean
+.PHONY: app test assets model references examples benchmarks lint clean
 .DELETE_ON_ERROR:
 
 app: $(VENV)/app.installed
@@ -40,6 +40,10 @@ assets: $(VENV)/dev.installed
 # MINUTES=2 is a quick check; OUT=folder leaves the model that is shipped alone.
 model: $(VENV)/dev.installed
 	$(BIN)/python -m experiments.train $(if $(MINUTES),--minutes $(MINUTES)) $(if $(OUT),--out $(OUT)) $(if $(WORK),--work $(WORK))
+
+# What the embedded model can be held against, parcel by parcel, and what its training clips are like. Do that after every new model.
+references: $(VENV)/dev.installed
+	$(BIN)/python -m experiments.references $(if $(OUT),--model $(OUT)) $(if $(WORK),--work $(WORK))
 
 # The three examples: clips drawn, composed and spoken (needs espeak-ng), then the shipped model's results on them.
 # RESULTS=only keeps the clips; do that after every new model.
