@@ -58,7 +58,9 @@ def _edit(job: dict) -> dict:
         for packet in merge(*tracks, key=_seconds):
             tell(_seconds(packet))
             target.mux(packet)
-    if job["audio_key"] and not job["sound"]:
+    if _heard_in_film(job["sound"]):
+        np.save(job["samples"], _heard(job["film"], SAMPLE_RATE, "mono", total, tell)[0])
+    elif job["audio_key"] and not job["sound"]:
         shutil.copyfile(job["source_samples"], job["samples"])
     with av.open(job["film"], format="mov") as film:
         count = len(film.streams)
@@ -119,25 +121,25 @@ def _edited_pictures(job: dict, stream, target) -> Iterator[av.Packet]:
 
 
 def _edited_sound(job: dict, target, tell: Callable[..., None]) -> Iterator[av.Packet]:
-    """The sound track through all steps, once for the film and once at 16 kHz for the extractors."""
+    """The sound track through all steps, once for the film and once at 16 kHz for the extractors.
+
+    What is compressed or stretched has no samples of its own at 16 kHz: the extractors hear the film's (:func:`_edit`).
+    """
     steps, others = job["sound"], job["others"]
     shape_of = job["source"] if job["audio_key"] else others[next(step[1] for step in steps if step[0] == "clip")]["film"]
     rate, layout = _shape(shape_of)
     channels = 1 if layout == "mono" else 2
     unheard = steps[0][0] in ("silence", "clip")  # then nobody hears what was there before
 
-    def other_sound(key: str) -> np.ndarray:
-        return _heard(others[key]["film"], rate, layout, others[key]["duration"], tell)
-
     def before(rate: int, channels: int) -> np.ndarray:
         return np.zeros((channels, round(job["source_duration"] * rate)), np.float32)
 
-    plain = before(SAMPLE_RATE, 1) if unheard else np.load(job["source_samples"], allow_pickle=False)[None]
-    mono = edited_sound(plain, SAMPLE_RATE, steps, lambda key: np.load(others[key]["samples"], allow_pickle=False)[None], tell)
-    np.save(job["samples"], np.ascontiguousarray(mono[0], np.float32))
-    del plain, mono
+    if not _heard_in_film(steps):
+        plain = before(SAMPLE_RATE, 1) if unheard else np.load(job["source_samples"], allow_pickle=False)[None]
+        mono = edited_sound(plain, SAMPLE_RATE, steps, lambda key: np.load(others[key]["samples"], allow_pickle=False)[None], tell)
+        np.save(job["samples"], np.ascontiguousarray(mono[0], np.float32))
     sound = before(rate, channels) if unheard else _heard(job["source"], rate, layout, job["source_duration"], tell)
-    sound = edited_sound(sound, rate, steps, other_sound, tell)
+    sound = edited_sound(sound, rate, steps, lambda key: _heard(others[key]["film"], rate, layout, others[key]["duration"], tell), tell)
     quality = quality_of(steps)
     bits = _BITS if quality is None else round(_BITS * 2 ** ((_USUAL - quality) / _COARSER))
     out = sound_encoder(target, rate, layout, bits)
@@ -148,6 +150,10 @@ def _edited_sound(job: dict, target, tell: Callable[..., None]) -> Iterator[av.P
         yield from out.encode(None)
 
     return pour()
+
+
+def _heard_in_film(steps: list[list]) -> bool:
+    return any(step[0] in ("quality", "stretch") for step in steps)
 
 
 def _shape(path: str) -> tuple[int, str]:

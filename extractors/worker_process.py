@@ -15,9 +15,11 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from extractors.errors import CacheError, MediaError
-from settings import ROOT
+
+_ROOT = Path(__file__).resolve().parent.parent  # not from the settings: a child starts a third sooner without them
 
 THREADS = max(1, min(4, os.cpu_count() or 1))
 """Decoder threads: memory grows with each of them, so a large machine does not get more."""
@@ -29,7 +31,7 @@ def worker(module: str, job: dict) -> Iterator[subprocess.Popen]:
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"}
     process = subprocess.Popen(
         [sys.executable, "-m", module],
-        cwd=ROOT,
+        cwd=_ROOT,
         env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
