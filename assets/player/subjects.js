@@ -1,6 +1,6 @@
 // The Subjects tab: the subjects side by side on the player's clock, range and threshold, how alike they are, and how usual the clip is.
 
-const ONE_ROW_PX = 520; // from this width of a brain on, its four views stand in one row
+const ONE_ROW_PX = 340; // from this width of a brain on, its four views stand in one row
 const SMALL_PX = 84;
 const TOGETHER_PX = 210;
 const AGREEMENT_PX = 96;
