@@ -129,7 +129,9 @@ def _write(source: Any, part: Path, work: Path, film: bool, state: str, title: s
 
 def derived(comparison: Comparison | None) -> bool:
     """Whether the film of B follows from A's and the edits alone."""
-    return comparison is not None and comparison.time_map is not None and "clip=" not in comparison.edits
+    if comparison is None or comparison.time_map is None:
+        return False
+    return bool(comparison.edits or comparison.lesions) and "clip=" not in comparison.edits
 
 
 def _include_film(result: Result, folder: Path, settings: Settings, *, sound: bool) -> None:

@@ -136,7 +136,7 @@ class RunsList:
         if kind not in HOMES or not ID.fullmatch(token) or not self._whole(entry):
             raise SelectionError("no_result", "This result is no longer kept here.", "Run the clip again.")
         if thumbnail is not None:
-            with whole_file(self.folder(entry) / THUMBNAIL) as part:
+            with whole_file(self.folder(entry) / ("a" if kind == "comparison" else "") / THUMBNAIL) as part:
                 part.write_bytes(thumbnail)
         with self._changing() as entries:
             entries[:] = [entry, *(one for one in entries if one.token != token)][:MOST_ENTRIES]
@@ -158,6 +158,12 @@ class RunsList:
         shutil.rmtree(self.folder(entry), ignore_errors=True)
         with self._changing() as entries:
             entries[:] = [one for one in entries if one.token != token]
+
+    def tidy(self) -> None:
+        """Forget the names of what is gone."""
+        if any(not self._whole(entry) for entry in self._read()):
+            with self._changing():
+                pass
 
     def folder(self, entry: Entry) -> Path:
         """Where an entry's result lies."""

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from extractors.errors import CineglassError, ModelError
-from extractors.transcript import Transcript
 from settings import Settings
 from ui import export, run, stimulus, trust, words
 from ui.choosing import Choosing
@@ -28,14 +27,16 @@ from ui.files import comparison_folder
 from ui.line import Job, Line, in_plain_words
 from ui.measured import Measuring, measured_value
 from ui.model import Offer, why_not
+from ui.my_runs import MyRuns, RunsTab, wire_runs
 from ui.opening import TAB_SAYS, Opening
 from ui.panel import Panel
 from ui.player import Player, failed, kept, working
 from ui.returning import Returning
 from ui.run import RunSection
-from ui.sessions import NO_CLIP, Shelf, Visit
+from ui.sessions import NO_CLIP, NO_WORDS, Shelf, Visit
 from ui.shown import RUN_FILM, Shown, landing, of_example, of_run, top_value
 from ui.stimulus import StimulusSection
+from ui.wording import OTHER_WORDS, Wording, file_note, line
 from ui.words import WordsTab
 
 if TYPE_CHECKING:
@@ -53,12 +54,7 @@ POLL_S = 0.2
 GIVEN = "given"
 """Choice of words: those from the visitor's file or hand."""
 
-OTHER_WORDS = "These are the words of the clip in the player. Those of your clip come with its run."
-
 RunJob = Callable[..., Iterator[Any]]
-
-NO_WORDS: dict[str, Any] = {"transcript": None, "given": False, "words_file": ""}
-"""Changes of a visit that has no words of its own any more."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +71,7 @@ class Parts:
     words: WordsTab
     export: ExportTab
     measured: Panel
+    my_runs: RunsTab
     tab: Panel
 
 
@@ -115,8 +112,12 @@ class Handlers:
         self.newest: dict[str, Visit] = {}
         self.exporting = Exporting(parts, settings=settings, shelf=shelf, keep=self._keep, newest=self.newest)
         self.measuring = Measuring(parts, settings=settings, shelf=shelf, keep=self._keep, newest=self.newest)
+        self.looking_elsewhere: set[str] = set()  # jobs whose visitor opened an example meanwhile: the player stays with that
         held = {"settings": settings, "shelf": shelf, "runs": runs, "choosing": self.choosing, "newest": self.newest}
-        self.comparing = Comparing(parts, compare=compare, keep=self._keep, show=self._show, **held)
+        self.comparing = Comparing(parts, compare=compare, elsewhere=self.looking_elsewhere, keep=self._keep, show=self._show, **held)
+        show_named = {"open_result": lambda *asked: self.opening.open_named(*asked)}
+        self.my_runs = MyRuns(parts, settings=settings, shelf=shelf, keep=self._keep, newest=self.newest, **show_named)
+        self.wording = Wording(parts, keep=self._keep, newest=self.newest, choice=self._choice)
         self.returning = Returning()
         self.opening = Opening(
             parts,
@@ -128,6 +129,7 @@ class Handlers:
             show=self._show,
             open_example=self._open_example,
             opened=self.comparing.take_from,
+            arrive=self.my_runs.arrive,
         )
         self.looking_elsewhere: set[str] = set()  # jobs whose visitor opened an example meanwhile: the player stays with that
 
@@ -227,7 +229,7 @@ class Handlers:
             parts.stimulus.transcript_note: {"lines": []},
             parts.words.table: words.table_value(visit.shown, editable=False),
             parts.words.undo: gr.update(visible=False),
-            parts.words.note: _line(OTHER_WORDS),
+            parts.words.note: line(OTHER_WORDS),
         }
         if self.runs.of(request.session_hash) is None:
             ready |= {parts.run.status: run.empty(), parts.player: kept()}  # what failed was another clip
@@ -240,7 +242,7 @@ class Handlers:
 
         section = self.parts.stimulus
         if not visit.n_trs:
-            return {section.transcript_note: _line("Choose a clip first: a transcript needs its length.", warn=True)}
+            return {section.transcript_note: line("Choose a clip first: a transcript needs its length.", warn=True)}
         try:
             file = self.shelf.uploaded(str(getattr(event, "path", "")))
             name = display_name(str(getattr(event, "name", "")))
@@ -252,7 +254,7 @@ class Handlers:
         return {
             **self._keep(visit, request),
             self.parts.run.recogniser: self._choice(visit),
-            section.transcript_note: _file_note(visit),
+            section.transcript_note: file_note(visit),
             section.no_transcript: gr.update(visible=True),
             self.parts.words.table: words.table_value(transcript),
             self.parts.words.note: words.note_value(transcript),
@@ -263,7 +265,7 @@ class Handlers:
         """Go back to what the recogniser finds."""
         section = self.parts.stimulus
         changes = {section.transcript_note: {"lines": []}, section.no_transcript: gr.update(visible=False)}
-        return self.undo_words(visit, request) | changes
+        return self.wording.undo(visit, request) | changes
 
     def delete_now(self, visit: Visit, request: gr.Request) -> dict[Any, Any]:
         """Remove everything this visit brought here, and show the first example again."""
@@ -281,7 +283,7 @@ class Handlers:
         changes |= {parts.export.made: {}, parts.stimulus.delete: gr.update(visible=False), parts.run.stop: gr.update(visible=False)}
         self.comparing.clear(request)
         changes[parts.experiment.status] = run.empty()
-        return changes | {parts.run.status: run.empty(), parts.stimulus.transcript_note: _line("Your clips and their results are deleted.")}
+        return changes | {parts.run.status: run.empty(), parts.stimulus.transcript_note: line("Your clips and their results are deleted.")}
 
     # run ----------------------------------------------------------------------------------------------------------------------------
 
@@ -294,7 +296,7 @@ class Handlers:
         visit = visit.but(given=True) if key == GIVEN else visit.but(given=False, recogniser=key)
         changes = self._keep(visit, request)
         if visit.words_file:
-            changes[self.parts.stimulus.transcript_note] = _file_note(visit)
+            changes[self.parts.stimulus.transcript_note] = file_note(visit)
         if visit.transcript is not None:
             changes[self.parts.words.note] = words.note_value(visit.transcript, pending=visit.transcript is not visit.shown, taken=visit.given)
         return changes
@@ -391,7 +393,7 @@ class Handlers:
         another = bool(newest.upload) and newest.upload != visit.upload
         if another:  # a clip that came meanwhile, with its words, stays the next run's
             visit = newest
-            changes = self._words_of_another(visit, shown.transcript)
+            changes = self.wording.of_another(visit, shown.transcript)
         elif visit.given:
             visit = visit.but(transcript=shown.transcript)  # as it was used: pasted text is aligned by now
         else:
@@ -413,13 +415,6 @@ class Handlers:
             }
         )
 
-    def _words_of_another(self, visit: Visit, shown: Transcript | None) -> dict[Any, Any]:
-        """The words tab when the player shows a result while the next run takes another clip."""
-        part = self.parts.words
-        if visit.transcript is not None:
-            return {part.table: words.table_value(visit.transcript), part.note: words.note_value(visit.transcript, taken=visit.given)}
-        return {part.table: words.table_value(shown, editable=False), part.note: _line(OTHER_WORDS)}
-
     def stop_run(self, request: gr.Request) -> dict[Any, Any]:
         """Stop the visitor's run; does its own reset, because the cancelled event can no longer speak."""
         job = self.runs.of(request.session_hash)
@@ -440,45 +435,8 @@ class Handlers:
         self.exporting.leave(request.session_hash)
         self.measuring.leave(request.session_hash)
         self.comparing.leave(request.session_hash)
+        self.my_runs.leave(request.session_hash)
         self.newest.pop(request.session_hash, None)
-
-    # words --------------------------------------------------------------------------------------------------------------------------
-
-    def edit_words(self, visit: Visit, event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
-        """Take over a row that a person changed."""
-        from extractors.tr_table import edit_row
-
-        part = self.parts.words
-        visit = self.newest.get(request.session_hash, visit)  # a row changed just before may still be on its way
-        before: Transcript | None = visit.transcript or visit.shown
-        row, text = getattr(event, "row", None), getattr(event, "text", None)
-        if before is None or not isinstance(row, int) or not isinstance(text, str):
-            return {self.parts.visit: visit}
-        try:
-            after = edit_row(before, row, text)
-        except CineglassError as error:
-            return {part.table: words.table_value(before), part.note: _line(f"{error.message} {error.hint}", warn=True)}
-        if after is before:
-            return {self.parts.visit: visit}
-        visit = visit.but(transcript=after, given=True)
-        return {
-            **self._keep(visit, request),
-            self.parts.run.recogniser: self._choice(visit),
-            part.note: words.note_value(after, pending=True),
-            part.undo: gr.update(visible=True),
-        }
-
-    def undo_words(self, visit: Visit, request: gr.Request) -> dict[Any, Any]:
-        """Back to the words of the result in the player."""
-        part = self.parts.words
-        visit = visit.but(**NO_WORDS)
-        return {
-            **self._keep(visit, request),
-            self.parts.run.recogniser: self._choice(visit),
-            part.table: words.table_value(visit.shown),
-            part.note: words.note_value(visit.shown),
-            part.undo: gr.update(visible=False),
-        }
 
     # what is shown ------------------------------------------------------------------------------------------------------------------
 
@@ -504,23 +462,6 @@ class Handlers:
 def export_of(shown: Shown) -> dict[str, Any]:
     """What the Export tab shows of a result."""
     return export.export_value(shown.place, simulated=shown.simulated, n_trs=shown.n_trs, film=shown.film_name, card=shown.card_file)
-
-
-def _file_note(visit: Visit) -> dict[str, Any]:
-    """What stands under the transcript file: whether the next run takes it, and what it holds."""
-    transcript = visit.transcript
-    if transcript is None:
-        return {"lines": []}
-    if not visit.given:
-        return _line(f"The next run leaves {visit.words_file} out: another source is chosen beside Run.")
-    lines = [{"text": f"The next run takes these words. {words.about(transcript)}"}]
-    if transcript.timing == "spread":
-        lines = [{"text": f"The next run takes these {transcript.n_words} words from {transcript.source} and aligns them with the sound."}]
-    return {"lines": lines + [{"text": notice, "warn": True} for notice in transcript.notices]}
-
-
-def _line(text: str, *, warn: bool = False) -> dict[str, Any]:
-    return {"lines": [{"text": text, "warn": warn}]}
 
 
 def wire(demo: gr.Blocks, handlers: Handlers) -> None:
@@ -555,6 +496,7 @@ def wire(demo: gr.Blocks, handlers: Handlers) -> None:
         text.table,
         text.note,
         text.undo,
+        parts.my_runs.list,
         parts.tab,
     ]
     planned = [running.picker, running.plan, running.run, running.why]
@@ -577,15 +519,16 @@ def wire(demo: gr.Blocks, handlers: Handlers) -> None:
     deleted = section.delete.click(handlers.delete_now, [parts.visit], scene, cancels=[run_event], **now)
     deleted.then(handlers.choosing.plan_run, [parts.visit], planned, **long)
 
-    edited = text.table.edit(handlers.edit_words, [parts.visit], scene, **all_of_them)
-    undone = text.undo.click(handlers.undo_words, [parts.visit], scene, **now)
+    edited = text.table.edit(handlers.wording.edit, [parts.visit], scene, **all_of_them)
+    undone = text.undo.click(handlers.wording.undo, [parts.visit], scene, **now)
 
     panel, comparing = parts.experiment.panel, handlers.comparing
     panel.choose(comparing.choose, [parts.visit], [panel], **all_of_them)
-    comparison = panel.compare(comparing.compare, [parts.visit], scene, trigger_mode="once", **long)
+    comparison = panel.compare(comparing.compare, [parts.visit], scene, trigger_mode="multiple", **long)
     ready = panel.open(handlers.opening.open_ready, [parts.visit], scene, **now)
     panel.stop(comparing.stop, [parts.visit], scene, cancels=[comparison], **now)
-    for event in (opened, ready, *changes_clip, given, left_out, source, run_event, stopped, deleted, edited, undone):  # another A
+    listed = wire_runs(handlers.my_runs, scene, (opened, run_event, comparison, deleted), now=now, long=long)
+    for event in (opened, ready, *listed, *changes_clip, given, left_out, source, run_event, stopped, deleted, edited, undone):  # another A
         event.then(comparing.look, [parts.visit], [panel], **now)
     made = [parts.visit, parts.export.made]
     making = parts.export.kinds.make(handlers.exporting.make, [parts.visit], made, **long)

@@ -20,6 +20,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from experiments.runs import THUMBNAIL
 from extractors.errors import CacheError, CineglassError, SelectionError
 from settings import ASSETS, Settings
 from ui.sessions import TOKEN, Shelf
@@ -36,9 +37,10 @@ MEDIA_TYPES = {
     ".yaml": "application/yaml; charset=utf-8",
     ".npy": "application/octet-stream",
     ".i8": "application/octet-stream",
+    ".png": "image/png",
 }
 FILMS = ("film.mp4", "clip.mp4")
-STORED = ("responses.npy", "responses.json", "spread.npy", "member_curves.npy", "networks.tsv", "transcript.tsv", "card.yaml", *FILMS)
+STORED = ("responses.npy", "responses.json", "spread.npy", "member_curves.npy", "networks.tsv", "transcript.tsv", "card.yaml", THUMBNAIL, *FILMS)
 TRANSCRIPTS = ("transcript.srt", "transcript.vtt", "transcript.json")
 CHUNK = re.compile(r"parcels-([1-9][0-9]{0,3})\.i8")
 """Rows of parcels that the player asks for when a clip is long; see :func:`viz.payload.chunk_bytes`."""

@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from ui.events import Parts
 
 TAB_SAYS = """visit => {
-  let key = null;
-  try { key = sessionStorage.getItem("cineglass-tab"); } catch {}
+  let key = null, list = null;
+  try { key = sessionStorage.getItem("cineglass-tab"); list = localStorage.getItem("cineglass-runs"); } catch {}
   const how = performance.getEntriesByType("navigation")[0];
-  return [visit, { key, again: Boolean(how) && ["reload", "back_forward"].includes(how.type) }];
+  return [visit, { key, list, again: Boolean(how) && ["reload", "back_forward"].includes(how.type) }];
 }"""
-"""What the browser says of its tab: its secret (page.js keeps it), and whether the page was there before. A frame without storage has none."""
+"""What the browser says of its tab: its secret and the id of its list of runs (page.js keeps both), and whether the page was there before.
+A frame without storage has neither."""
 
 
 class Opening:
@@ -43,6 +44,8 @@ class Opening:
         Of :class:`ui.events.Handlers`: keep a visit, show a result, go over to an example.
     opened : callable
         Told of a comparison that is shown, and to whom.
+    arrive : callable
+        Of :class:`ui.my_runs.MyRuns`: finds the visitor's list of runs.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class Opening:
         show: Callable[[Shown], dict[Any, Any]],
         open_example: Callable[[Visit, Shown, gr.Request], dict[Any, Any]],
         opened: Callable[[Comparison, gr.Request], None],
+        arrive: Callable[..., tuple[str, dict[Any, Any]]],
     ):
         self.parts = parts
         self.settings = settings
@@ -67,6 +71,7 @@ class Opening:
         self._show = show
         self._open_example = open_example
         self._opened = opened
+        self._arrive = arrive
 
     def open_page(self, visit: Visit, said: Any, request: gr.Request) -> dict[Any, Any]:
         """Show what the address names, if there is such a thing.
@@ -76,7 +81,8 @@ class Opening:
         said = said if isinstance(said, dict) else {}
         key, left = self.returning.open(request.session_hash, said.get("key"))
         parts = self.parts
-        changes: dict[Any, Any] = {parts.tab: {"key": key}}
+        own, listed = self._arrive(said, visit, request)
+        changes: dict[Any, Any] = {parts.tab: {"key": key, "list": own}, **listed}
         if left is None:
             changes |= self._open_link(visit, request)
         else:
@@ -114,6 +120,10 @@ class Opening:
     def open_ready(self, visit: Visit, event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
         """Open a finished experiment of the list."""
         return self._open_result(link.asked({"comparison": getattr(event, "id", "")}), visit, request)
+
+    def open_named(self, kind: str, id: str, visit: Visit, request: gr.Request) -> dict[Any, Any]:
+        """Open a result ("run", "comparison", "example") by its id, as a link would."""
+        return self._open_result(link.asked({kind: id}), visit, request)
 
     def _open_result(self, asked: link.Asked, visit: Visit, request: gr.Request) -> dict[Any, Any]:
         states = self.choosing.offer.states()

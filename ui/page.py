@@ -18,6 +18,7 @@ from ui.export import export_tab
 from ui.line import Line
 from ui.measured import measured_tab, measured_value
 from ui.model import Offer, find, picker_value, why_not
+from ui.my_runs import runs_tab, sweep
 from ui.panel import Panel
 from ui.player import Player
 from ui.run import run_section
@@ -90,7 +91,9 @@ def build_demo(
                     export = export_tab(events.export_of(first) if first else {})
                 with gr.Tab("Measured"):
                     measured = measured_tab(measured_value(first, settings))
-        parts = events.Parts(visit, top, stimulus, bench, run, player, trust, words, export, measured, tab)
+                with gr.Tab("My runs"):
+                    listed = runs_tab(settings)
+        parts = events.Parts(visit, top, stimulus, bench, run, player, trust, words, export, measured, listed, tab)
         events.wire(demo, events.Handlers(parts, settings=settings, shelf=shelf, runs=runs, offer=offer, **jobs))
         api.add_endpoints(settings=settings, shelf=shelf, runs=runs, offer=offer, **jobs)
     # A backstop only: what waits here for long are the two lines' generators, and those lines have bounds of their own
@@ -117,7 +120,7 @@ def launch_arguments(demo: gr.Blocks, settings: Settings | None = None) -> dict[
         "strict_cors": True,
         "max_threads": 40 + 2 * settings.queue_size,
         "theme": theme(),
-        "css_paths": [ASSETS / "page" / "page.css", ASSETS / "page" / "experiment.css"],
+        "css_paths": [ASSETS / "page" / name for name in ("page.css", "experiment.css", "runs.css")],
         "favicon_path": str(ASSETS / "page" / "favicon.png"),
         "footer_links": ["api"],
         "app_kwargs": {"routes": files.routes(shelf), "lifespan": _housekeeping(shelf)},
@@ -131,6 +134,7 @@ def _housekeeping(shelf: Shelf) -> Callable[[Any], Any]:
         while True:
             try:
                 await asyncio.to_thread(shelf.sweep)
+                await asyncio.to_thread(sweep, shelf.settings)
             except Exception:
                 log.exception("old files could not be removed")
             await asyncio.sleep(SWEEP_EVERY_S)

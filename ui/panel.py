@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import gradio as gr
 
 ASSETS_URL = "cineglass/assets/page"
-SCRIPTS = ("page.js", "export.js", "measured.js", "experiment.js")
+SCRIPTS = ("page.js", "export.js", "measured.js", "experiment.js", "runs.js")
 HEAD = "".join(f'<script src="{ASSETS_URL}/{name}"></script>' for name in SCRIPTS)
 
 

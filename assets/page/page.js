@@ -47,6 +47,8 @@
     };
   }
 
+  const states = new Map(); // of the jobs: Run, and Compare
+
   const parts = {
     // name, clip, length, model
     top(root) {
@@ -73,6 +75,7 @@
       return (value) => {
         try {
           if (value.key) window.sessionStorage.setItem("cineglass-tab", value.key);
+          if (value.list) window.localStorage.setItem("cineglass-runs", value.list);
         } catch {
           // a frame that may not keep anything
         }
@@ -221,17 +224,22 @@
       root.append(head, bar, list);
       root.tabIndex = -1;
       const keepFocus = () => {
-        if (document.activeElement === document.body && ["cp-run", "cp-stop"].includes(focused) && !root.hidden) root.focus({ preventScroll: true });
+        const mine = root.closest("#cp-run-section") && ["cp-run", "cp-stop"].includes(focused); // section 2 moves the focus by itself
+        if (document.activeElement === document.body && mine && !root.hidden) root.focus({ preventScroll: true });
       };
       let headKey = "";
       let before = "";
+      let arrived = false;
       return (value) => {
-        if (before === "working" && value.state === "done" && onScreen(root)) toPlayer();
+        const there = value.state === "done" || Boolean(value.ready); // what was asked for is in the player, though more may come
+        if (before === "working" && there && !arrived && onScreen(root)) toPlayer();
+        arrived = there;
         before = value.state;
         root.dataset.state = value.state;
         root.hidden = value.state === "empty";
         setTimeout(keepFocus, 150); // by then the button that was pressed is gone
-        document.documentElement.dataset.cineglass = value.state; // the player is greyed while its result is not the one asked for
+        states.set(root, value.state);
+        document.documentElement.dataset.cineglass = [...states.values()].includes("working") ? "working" : value.state;
         const key = JSON.stringify([value.state, value.title, value.message, value.hint]);
         if (key !== headKey) {
           headKey = key;
