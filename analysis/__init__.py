@@ -3,6 +3,7 @@
 from analysis.accuracy import mean_correlation, pearson, pooled_slope, slope
 from analysis.agreement import pairwise_agreement, sliding_agreement
 from analysis.association import Association, circular_shift
+from analysis.calibration import caption_for
 from analysis.ceiling import known_ceiling, repeat_ceiling
 from analysis.contrasts import Beyond, beyond, change, interval, spectra
 from analysis.factorial import Effect, TwoByTwo, two_by_two
@@ -17,6 +18,7 @@ __all__ = [
     "TwoByTwo",
     "beyond",
     "block_bootstrap",
+    "caption_for",
     "change",
     "circular_shift",
     "interval",
