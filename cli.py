@@ -433,6 +433,39 @@ def compare(
 
 
 @app.command()
+def capsule(
+    source: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder that predict or compare wrote.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The capsule.")] = Path("experiment.cineglass.zip"),
+    film: Annotated[bool, typer.Option("--film", help="Put the films in too.")] = False,
+    title: Annotated[str | None, typer.Option(help="What it is called; by default the film's name.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Save a result or a comparison as a capsule: one file to look at, to pass on, and to run again."""
+    with spoken():
+        from experiments.capsule import write_capsule
+
+        print(show(write_capsule(source, out, film=film, title=title), quiet=quiet))
+
+
+@app.command("run")
+def run_again(
+    capsule: Annotated[Path, typer.Argument(metavar="CAPSULE", help="A capsule.", show_default=False)],
+    film: Annotated[Path | None, typer.Option("--film", help="The film of A, where the capsule holds none.")] = None,
+    model: Model = None,
+    low_mem: LowMem = False,
+    device: Where = None,
+    quiet: Quiet = False,
+) -> None:
+    """Run a capsule again, everything anew, and print what differs from it."""
+    with spoken():
+        from experiments.capsule_run import run_capsule
+
+        must_be_there(capsule, film)
+        found = show(run_capsule(capsule, film, model=model, settings=_settings(low_mem, device)), quiet=quiet)
+        print("\n".join(found.lines()))
+
+
+@app.command()
 def edits() -> None:
     """List what can be changed in a film, and what a model can lose, with their values."""
     with spoken():
