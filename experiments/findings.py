@@ -23,6 +23,8 @@ DELAY_S = 5.0
 SHORTEST_SCENE_S = 6 * TR
 SMALL = 0.005
 """A change that rounds to 0 % is called none."""
+STILL = 0.1
+"""A curve whose SD is under this share of the liveliest curve's hardly moves: a share of next to nothing is not worth a sentence."""
 
 COLUMNS = {
     "curve": "id of the network or group; -L and -R are its halves",
@@ -31,6 +33,8 @@ COLUMNS = {
     "n": "parcels",
     "r": "correlation of A with B over the valid rows",
     "change": "SD of A - B over SD of A",
+    "sd_a": "SD of A over the valid rows, z",
+    "apart": "SD of A - B over the valid rows, z",
     "low": "lower end of the interval of change: variation over time within this clip, no confidence interval",
     "high": "its upper end",
     "difference": "mean of A - B, z",
@@ -110,7 +114,7 @@ def frame(comparison: Comparison) -> pandas.DataFrame:
 
 
 def sentences(comparison: Comparison, subject: int | None) -> list[dict[str, str]]:
-    """What changed, one sentence for each network and each group, largest change first.
+    """What changed, one sentence for each network and each group, the largest SD of A - B first.
 
     Returns
     -------
@@ -118,13 +122,17 @@ def sentences(comparison: Comparison, subject: int | None) -> list[dict[str, str
         ``curve``, ``label``, ``text``.
     """
     rows = [row for row in comparison.tables[subject] if row["curve"] in _whole()]
-    key = "change" if comparison.paired else "difference"
+    key = "apart" if comparison.paired else "difference"
     rows.sort(key=lambda row: -abs(row[key] or 0.0))
+    liveliest = max((row["sd_a"] or 0.0 for row in rows), default=0.0)
     if not comparison.paired and comparison.calibrated != "yes":  # an uncalibrated mean difference ranks nothing
         rows.sort(key=lambda row: list(_whole()).index(row["curve"]))
-    said = _sentence_paired if comparison.paired else _sentence_apart
     n = 0 if comparison.null is None else len(comparison.null.edits)
-    return [{"curve": row["curve"], "label": row["label"], "text": said(row, n, comparison.calibrated)} for row in rows]
+    texts = [
+        _sentence_paired(row, n, comparison.calibrated, liveliest) if comparison.paired else _sentence_apart(row, n, comparison.calibrated)
+        for row in rows
+    ]
+    return [{"curve": row["curve"], "label": row["label"], "text": text} for row, text in zip(rows, texts, strict=True)]
 
 
 def scenes(comparison: Comparison, subject: int | None) -> list[dict[str, Any]]:
@@ -178,6 +186,8 @@ def _paired(comparison: Comparison, place: int) -> dict[str, np.ndarray]:
     found = {
         "r": size["r"],
         "change": size["change"],
+        "sd_a": size["sd_a"],
+        "apart": np.where(size["sd_a"] > 0, size["change"] * size["sd_a"], (a - b)[valid].std(0)),
         "low": low,
         "high": high,
         "difference": size["difference"],
@@ -231,11 +241,14 @@ def _agreement(result: Any) -> np.ndarray | None:
     return pairwise_agreement(curve_means(responses.values), _counting(responses.valid))
 
 
-def _sentence_paired(row: dict[str, Any], n: int, calibrated: str) -> str:
+def _sentence_paired(row: dict[str, Any], n: int, calibrated: str, liveliest: float) -> str:
     """One sentence on a curve of paired conditions."""
     size = row["change"]
-    if size is None:
-        return "A is flat here, so a change has no size."
+    if size is None or row["sd_a"] < STILL * liveliest:
+        if max(row["apart"], row["sd_a"]) < STILL * liveliest:
+            return "It hardly moves, in A and in B."
+        text = f"It hardly moves in A; A and B differ by {row['apart']:.2f} z (SD)."
+        return f"{text} {_against(row['outside'], row['null_change'], n, _percent)}".strip()
     if size < SMALL:
         moved = calibrated == "yes" and abs(row["difference"]) >= SMALL
         return f"The time course keeps its shape. {_average(row['difference'])}." if moved else "No change."

@@ -25,6 +25,8 @@ from settings import Settings
 
 N_EMBEDDED = 10
 """Null edits of the embedded model."""
+REACH_TRS = 1
+"""Rows on either side that count for the band."""
 N_LARGE = 3
 """Of a model whose streams take a GPU minutes; each is a whole run."""
 
@@ -60,8 +62,15 @@ class NullBand:
 
     @property
     def half_width(self) -> np.ndarray:
-        """The largest absolute difference over the null edits, row by row: float32 [curves, S + 1, T]."""
-        return np.abs(self.differences).max(0).transpose(2, 0, 1)
+        """Half width of the grey band: float32 [curves, S + 1, T].
+
+        For each row the largest absolute difference that any null edit makes within :data:`REACH_TRS` of it. Ten null edits sample few moments, and
+        a film moved by a part of a TR answers in the rows beside: with the row alone a null edit that was left out stayed inside the band of the
+        nine others in 90 % of all rows of two examples, with its neighbours in 95 to 97 %.
+        """
+        largest = np.abs(self.differences).max(0)
+        around = np.pad(largest, ((0, 0), (REACH_TRS, REACH_TRS), (0, 0)), mode="edge")
+        return np.lib.stride_tricks.sliding_window_view(around, 2 * REACH_TRS + 1, axis=1).max(-1).transpose(2, 0, 1)
 
 
 def curves_with_mean(responses: Responses) -> np.ndarray:

@@ -63,6 +63,13 @@ def a_band(size: float, n: int = 3) -> NullBand:
     return NullBand(tuple(f"gain db=0.{k + 1}" for k in range(n)), moved, np.zeros((n, 4, 1000), np.float32))
 
 
+def flat_in(values, network, size=0.01):
+    """The same responses with one network that hardly moves."""
+    still = values.copy()
+    still[:, :, curve_masks()[network]] *= size
+    return still
+
+
 def silenced(first, offset=0.5):
     """B: auditory parcels go flat half a unit lower, all others stay."""
     second = first.copy()
@@ -112,6 +119,18 @@ def test_one_sentence_says_size_direction_and_the_small_changes(first):
     assert "lower than A" in auditory
     assert "None of 3 small changes" in auditory
     assert row_of(said, "Vis")["text"] == "No change."
+
+
+def test_a_large_share_of_next_to_nothing_is_said_to_be_so_and_comes_last(first):
+    still = flat_in(first, "Vis")
+    changed = still.copy()
+    changed[:, :, curve_masks()["Vis"]] *= -1
+    changed[:, :, AUDITORY] *= 0.5
+    said = sentences(compared(still, changed), None)
+    assert said[0]["curve"] == "Auditory"
+    visual = row_of(said, "Vis")["text"]
+    assert "hardly moves" in visual
+    assert "changes by" not in visual
 
 
 def test_a_change_no_larger_than_the_small_ones_is_called_nothing_to_explain(first):
@@ -176,10 +195,11 @@ def test_conditions_of_different_subjects_are_refused(first):
         Comparison(a, b, "A", "B", "mute", "", TimeMap.identity(ROWS * TR), None)
 
 
-def test_the_band_is_the_widest_null_edit_of_each_row():
+def test_the_band_is_the_widest_null_edit_of_a_row_and_its_neighbours():
     band = a_band(1.0)
     assert band.half_width.shape == (len(curve_ids()), 5, ROWS)
-    assert band.half_width[3, 4, 7] == pytest.approx(np.abs(band.differences[:, 4, 7, 3]).max())
+    assert band.half_width[3, 4, 7] == pytest.approx(np.abs(band.differences[:, 4, 6:9, 3]).max())
+    assert band.half_width[3, 4, 0] == pytest.approx(np.abs(band.differences[:, 4, :2, 3]).max())
 
 
 def test_a_band_of_other_rows_is_refused():
