@@ -118,6 +118,12 @@ def talking(tmp_path_factory, settings) -> Clip:
 
 
 @pytest.fixture(scope="module")
+def shown(talking) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """The talking film's pictures."""
+    return planes(talking.path)
+
+
+@pytest.fixture(scope="module")
 def coded(tmp_path_factory, settings) -> Clip:
     """Numbered pictures, ten a second, with noise."""
     path = write_film(tmp_path_factory.mktemp("film") / "coded.mp4", SECONDS, fps=10, size=(160, 64), picture=code, audio="noise")
@@ -192,7 +198,7 @@ def test_each_edit_of_a_talking_film_is_a_whole_film_whose_other_track_is_untouc
     assert done.time_map.source_of(0.0) >= 0 or text == "shift ms=100"
     with av.open(str(clip.path)) as film:
         assert [stream.type for stream in film.streams] == ["video", "audio"]
-    assert len(luma(clip.path)) == round(length * 30)
+        assert sum(1 for _ in film.decode(video=0)) == round(length * 30)
     assert len(clip.samples()) == round(length * 16000)
     assert clip.video_key == video_key(str(clip.path))
     assert clip.audio_key == audio_key(str(clip.samples_path))
@@ -221,8 +227,8 @@ def test_blanking_leaves_one_even_colour(colour, level, edit):
         assert np.abs(v.astype(int) - 128).max() <= 1
 
 
-def test_greyscale_takes_the_colour_and_leaves_the_brightness(edit, talking):
-    before, after = planes(talking.path), planes(edit("grey").clip.path)
+def test_greyscale_takes_the_colour_and_leaves_the_brightness(edit, shown):
+    before, after = shown[::5], planes(edit("grey").clip.path)[::5]
     assert max(np.abs(u.astype(int) - 128).max() for _, u, _ in before) > 20
     for (y, _, _), (grey, u, v) in zip(before, after, strict=True):
         assert np.abs(u.astype(int) - 128).max() <= 1
@@ -230,33 +236,33 @@ def test_greyscale_takes_the_colour_and_leaves_the_brightness(edit, talking):
         assert np.abs(y.astype(int) - grey).mean() < 2.5
 
 
-def test_a_blur_is_the_gaussian_that_it_says(edit, talking):
+def test_a_blur_is_the_gaussian_that_it_says(edit, shown, talking):
     from scipy.ndimage import gaussian_filter
 
     sigma = 0.02 * talking.height
-    before, after = planes(talking.path), planes(edit("blur percent=2").clip.path)
-    for (y, u, _), (blurred_y, blurred_u, _) in list(zip(before, after, strict=True))[::40]:
+    after = planes(edit("blur percent=2").clip.path)
+    for (y, u, _), (blurred_y, blurred_u, _) in list(zip(shown, after, strict=True))[::60]:
         for plain, blurred, width in ((y, blurred_y, sigma), (u, blurred_u, sigma / 2)):
             expected = gaussian_filter(plain.astype(float), width, mode="nearest")
             assert np.abs(blurred - expected).mean() < 1.5
             assert np.abs(blurred - expected).mean() < 0.5 * max(1.0, np.abs(plain - expected).mean())
 
 
-def test_a_crop_shows_the_middle_at_full_size(edit, talking):
+def test_a_crop_shows_the_middle_at_full_size(edit, shown):
     from scipy.ndimage import map_coordinates
 
-    before, after = luma(talking.path), luma(edit("crop percent=5").clip.path)
+    before, after = np.stack([y for y, _, _ in shown]), luma(edit("crop percent=5").clip.path)
     grid = [(np.arange(side) - (side - 1) / 2) * 0.95 + (side - 1) / 2 for side in before.shape[1:]]
-    for plain, cropped in list(zip(before, after, strict=True))[::40]:
+    for plain, cropped in list(zip(before, after, strict=True))[::60]:
         expected = map_coordinates(plain.astype(float), np.meshgrid(*grid, indexing="ij"), order=1)
         assert np.abs(cropped - expected).mean() < 3
         assert np.abs(cropped - expected).mean() < 0.7 * np.abs(cropped - plain.astype(float)).mean()
 
 
-def test_encoding_again_keeps_the_picture_and_is_coarser_as_asked(edit, talking):
+def test_encoding_again_keeps_the_picture_and_is_coarser_as_asked(edit, shown):
     fine, coarse = edit("recompress quality=30").clip, edit("recompress quality=38").clip
-    before = luma(talking.path).astype(int)
-    off = [np.abs(luma(clip.path) - before).mean() for clip in (fine, coarse)]
+    before = np.stack([y for y, _, _ in shown])[::10].astype(int)
+    off = [np.abs(luma(clip.path)[::10] - before).mean() for clip in (fine, coarse)]
     assert 0 < off[0] < off[1] < 12
     assert coarse.path.stat().st_size < fine.path.stat().st_size
 
