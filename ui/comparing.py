@@ -38,6 +38,8 @@ POLL_S = 0.2
 MOST_BENCHES = 1000
 """Visitors whose choice of changes is remembered."""
 
+DONE = "A and B are in the player: press x to swap them, d for A − B. What changed stands in the tab Compare A/B."
+AWAY = "The noise band is ready. Comparing again shows it at once: nothing is computed a second time."
 RUNNING = "A comparison is going. Wait for it, or stop it in section 2."
 
 
@@ -68,6 +70,8 @@ class Comparing:
     choosing : Choosing
     compare : callable
         ``experiments.comparison.compare``, or in tests a generator function of the same form.
+    elsewhere : set of str
+        Ids of jobs whose visitor opened something else meanwhile: the player stays with that.
     keep, show : callable
         Of :class:`ui.events.Handlers`: keep a visit, show a result.
     newest : mapping of str to Visit
@@ -83,11 +87,14 @@ class Comparing:
         runs: Line,
         choosing: Choosing,
         compare: Callable[..., Iterator[Any]],
+        elsewhere: set[str],
         keep: Callable[[Visit, gr.Request], dict[Any, Any]],
         show: Callable[[Shown], dict[Any, Any]],
         newest: Mapping[str, Visit],
     ):
         self.parts, self.settings, self.shelf, self.runs, self.choosing = parts, settings, shelf, runs, choosing
+        self.elsewhere = elsewhere
+        self.left: set[str] = set()  # jobs whose noise band was left for another comparison, which has taken over the page
         self._compare, self._keep, self._show, self._newest = compare, keep, show, newest
         self.benches: dict[str, Bench] = {}  # not in the visit: a long event would end by writing an older choice back
 
@@ -108,10 +115,10 @@ class Comparing:
         bench = self.benches.get(request.session_hash, Bench())
         state = self.choosing.state(request)
         base, clip, _ = self._base(visit, state)
-        going = self.going(request)
-        if self.runs.of(request.session_hash) is not None and not going:
+        job, going = self.runs.of(request.session_hash), self.going(request)
+        if job is not None and not going:
             base = replace(base, why_not="A run is going. Wait for it, or stop it in section 3.")
-        shown = {"clips": self._other_clips(visit), "working": going, "n_null": _null_edits(state)}
+        shown = {"clips": self._other_clips(visit), "working": going, "band_left": going and job.result is not None, "n_null": _null_edits(state)}
         if bench.error is not None:
             return experiment.experiment_value(base, bench, **shown)
         edits, lesions = parse_edits(bench.edits), parse_lesions(bench.lesions)
@@ -146,6 +153,8 @@ class Comparing:
     def take_from(self, comparison: Comparison, request: gr.Request) -> None:
         """Choose what made this comparison, so that the section tells of what is in the player."""
         self._put(Bench(edits=comparison.edits, lesions=comparison.lesions, stamp=secrets.token_hex(4)), request)
+        if (job := self.runs.of(request.session_hash)) is not None:
+            self.elsewhere.add(job.id)
 
     def clear(self, request: gr.Request) -> None:
         """Choose nothing."""
@@ -221,9 +230,13 @@ class Comparing:
         """Compare A with B. A and B are shown as soon as both are there; the noise band joins them when it is ready."""
         section, visitor = self.parts.experiment, request.session_hash
         visit = self._newest.get(visitor, visit)
-        if self.going(request):
-            return  # a second click while the first one is out changes nothing
         bench = self._take(event, request)
+        if self.going(request):
+            before = self.runs.of(visitor)
+            if before.result is None:
+                return  # a second click while the first one is out changes nothing
+            self.left.add(before.id)
+            self.runs.stop(before)
         try:
             job = await asyncio.to_thread(self._join, visit, bench, request)
         except CineglassError as error:
@@ -236,28 +249,36 @@ class Comparing:
             while not job.over:
                 if not token and job.result is not None and not job.stopping:
                     token = job.result.token
-                    yield await asyncio.to_thread(self._finish, job.result, visit, request)
+                    changes = await asyncio.to_thread(self._finish, job.result, visit, request)
+                    yield changes | await self.look(visit, request)
                 status = _status(job, self.runs.position(job), token)
                 if status != told and not job.stopping:
                     told = status
-                    changes: dict[Any, Any] = {section.status: status}
-                    if job.state == "running" and not token and run.active_message(job) != said:
+                    changes = {section.status: status}
+                    waits = job.state == "running" and not token and job.id not in self.elsewhere
+                    if waits and run.active_message(job) != said:
                         said = run.active_message(job)
                         changes[self.parts.player] = working(said, progress=status["fraction"])
                     yield changes
                 await asyncio.sleep(POLL_S)
-            visit = self._newest.get(visitor, visit)
-            changes = {section.status: _status(job, 0, token)}
-            if job.error is not None and not token:
-                changes[self.parts.player] = failed(job.error.message, job.error.hint)
-            elif job.state == "stopped" and not token:
-                changes[self.parts.player] = kept()
-            elif job.state == "done":
-                changes |= await asyncio.to_thread(self._finish, job.result, visit, request)
-            yield changes | await self._rest(visit, request)
+            if job.id not in self.left:
+                yield await self._end(job, visit, token, request)
         finally:
+            self.elsewhere.discard(job.id)
+            self.left.discard(job.id)
             if not job.over:
                 self.runs.stop(job)
+
+    async def _end(self, job: Job, visit: Visit, token: str, request: gr.Request) -> dict[Any, Any]:
+        """The page when nothing more will come; ``token`` once A and B have been shown."""
+        away = job.id in self.elsewhere
+        changes: dict[Any, Any] = {self.parts.experiment.status: _status(job, 0, token, away=away and bool(token))}
+        if job.state == "done":
+            if not (away and token):  # the player is elsewhere by now, and stays there
+                changes |= await asyncio.to_thread(self._finish, job.result, visit, request)
+        elif not token and not away:
+            changes[self.parts.player] = failed(job.error.message, job.error.hint) if job.error is not None else kept()
+        return changes | await self._rest(visit, request)
 
     async def _rest(self, visit: Visit, request: gr.Request) -> dict[Any, Any]:
         """Both buttons as they are when nothing goes on."""
@@ -393,8 +414,8 @@ def _course(one: run.Course, bench: Bench, *, first: bool, n_null: int) -> Both:
     return Both(stages, {name: weight / whole for name, weight in weights.items()})
 
 
-def _status(job: Job, position: int, token: str) -> dict[str, Any]:
-    """What the section says of the job; ``token`` once A and B are shown."""
+def _status(job: Job, position: int, token: str, *, away: bool = False) -> dict[str, Any]:
+    """What the section says of the job; ``token`` once A and B are shown, ``away`` when something else was opened since."""
     if job.state == "stopped":
         return _stopped(job, token)
     status = run.of_job(job, position)
@@ -408,7 +429,7 @@ def _status(job: Job, position: int, token: str) -> dict[str, Any]:
         elif job.state == "failed":
             status["message"] = f"A and B are shown, but the noise band could not be computed: {status['message']}"
     if job.state == "done":
-        status["message"] = "A and B are in the player: press x to swap them, d for A − B. What changed stands under Compare."
+        status["message"] = AWAY if away else DONE
     return status
 
 

@@ -119,6 +119,7 @@ def experiment_section(value: dict[str, Any]) -> ExperimentSection:
         gr.HTML("<h2>2 Experiment</h2>", elem_classes="cp-section-title", apply_default_css=False)
         panel = Panel("experiment", value, sends=("choose", "compare", "stop", "open"), elem_id="cp-experiment")
         status = Panel("status", run.empty(), elem_id="cp-compare-status")
+        Panel("experiment-more", {}, elem_id="cp-experiment-more")
     return ExperimentSection(panel, status)
 
 
@@ -133,6 +134,7 @@ def experiment_value(
     n_null: int = 10,
     clips: Sequence[tuple[str, str]] = (),
     working: bool = False,
+    band_left: bool = False,
 ) -> dict[str, Any]:
     """What the section shows.
 
@@ -152,6 +154,8 @@ def experiment_value(
         Where a sound track can be taken from.
     working : bool
         Whether a comparison is going on.
+    band_left : bool
+        Whether A and B of it are shown, and only the noise band is still to come.
     """
     policy = words_policy(edits)
     chosen = any(edit.name == "words" for edit in edits)
@@ -190,6 +194,7 @@ def experiment_value(
         "plan": None if plan is None or bench.error is not None else plan_value(plan),
         "why_not": why_not(base, bench, changed=bool(edits or lesions)),
         "working": working,
+        "band_left": band_left,
         "seq": bench.seq,
         "stamp": bench.stamp,
         "ready": ready_made(),

@@ -110,6 +110,9 @@ class Visit:
 NO_CLIP: dict[str, Any] = {"upload": "", "example": "", "run": "", "comparison": "", "result": ""}
 """Changes of a visit that goes over to another clip, before that one is named."""
 
+NO_WORDS: dict[str, Any] = {"transcript": None, "given": False, "words_file": ""}
+"""Changes of a visit that has no words of its own any more."""
+
 
 class Shelf:
     """Uploads and results of all visitors.

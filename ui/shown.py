@@ -114,7 +114,14 @@ def of_run(token: str, result: Any, *, title: str, card: Card | None) -> Shown:
 
 
 def of_comparison(
-    id: str, comparison: Comparison, *, title: str, card: Card | None, film_name: str, example: str = "", about: ReadyMade | None = None
+    id: str,
+    comparison: Comparison,
+    *,
+    title: str,
+    card: Card | None,
+    film_name: str,
+    example: str = "",
+    about: ReadyMade | None = None,
 ) -> Shown:
     """A comparison, ready-made or on the shelf: A is the result, B lies beside it.
 
@@ -135,13 +142,29 @@ def of_comparison(
         What is asked, what the simulator was told and what came back.
     """
     place = f"cineglass/comparisons/{id}"
-    how = {"title": title, "card": card, "card_file": False, "opens_with": about.opens_with if about else ()}
+    opens_with = most_changed(comparison)
+    how = {"title": title, "card": card, "card_file": False, "opens_with": about.opens_with if about else opens_with}
     other = _shown(comparison.b, place=f"{place}/b", film_name=RUN_FILM, caption=None, example="", **how).payload
     lines = about.lines(simulated=comparison.a.responses.simulated) if about else ()
     between = comparison_part(comparison, card, notes=lines)
     caption = f"{about.title}: {about.question}" if about else None
     how |= {"place": f"{place}/a", "run_id": place, "film_name": film_name, "example": example, "caption": caption}
     return replace(_shown(comparison.a, other=other, between=between, **how), comparison=comparison)
+
+
+MOST_CURVES = 2
+
+
+def most_changed(comparison: Comparison) -> tuple[str, ...]:
+    """The networks or groups whose curves move most, in z, on the mean of the subjects: two, as A and B have two lines each."""
+    import numpy as np
+
+    from encoder.curves import curve_ids
+
+    (a, b), ids = (curves[-1] for curves in comparison.curves), curve_ids()
+    moved = np.abs((a - b)[comparison.valid]).mean(0) if comparison.paired else np.abs(a.mean(0) - b.mean(0))
+    whole = [place for place, id in enumerate(ids) if "-" not in id]
+    return tuple(ids[place] for place in sorted(whole, key=lambda place: -moved[place])[:MOST_CURVES])
 
 
 def comparison_part(comparison: Comparison, card: Card | None, *, notes: Sequence[str] = ()) -> dict[str, Any]:

@@ -55,6 +55,17 @@
     return { frame, set: (now) => document.activeElement !== field && (field.value = now ?? "") };
   }
 
+  // What most visits need not know comes last, below the stages of the comparison
+  let lower = null;
+  const early = [];
+  const below = (nodes) => (lower ? lower.append(...nodes) : early.push(...nodes));
+  window.CineglassPage.add("experiment-more", (root) => {
+    root.classList.add("cp-experiment");
+    lower = root;
+    root.append(...early.splice(0));
+    return () => {};
+  });
+
   window.CineglassPage.add("experiment", (root, { trigger }) => {
     root.classList.add("cp-experiment");
     let known = {}; // the newest value
@@ -95,7 +106,8 @@
     let held = ""; // which of the two buttons was pressed: it takes the focus to the other one
     const trouble = make("div", "cp-change-trouble");
     const ready = make("div", "cp-ready-made");
-    root.append(lead, quick, more, chain, trouble, words, note, band, plan, go, stop, why, lesions, text, ready); // what most visits need not know comes last
+    root.append(lead, quick, more, chain, trouble, words, note, band, plan, go, stop, why);
+    below([lesions, text, ready]);
 
     // ---- what goes to the server ----
 
@@ -382,18 +394,20 @@
     function drawButtons() {
       const waits = known.seq !== undefined && seq > known.seq; // not read by the server yet
       const reason = waits ? "" : known.why_not || "";
-      go.hidden = Boolean(known.working);
+      const busy = Boolean(known.working) && !known.band_left; // the noise band can be left for another comparison
+      go.hidden = busy;
       stop.hidden = !known.working;
+      stop.textContent = known.band_left ? "Stop the noise band" : "Stop";
       go.disabled = waits || Boolean(reason);
       go.classList.toggle("cp-ready", !go.disabled);
       if (follow && !waits) {
         follow = false;
         if (!go.disabled) showButton();
       }
-      why.textContent = known.working ? "" : reason;
+      why.textContent = busy ? "" : reason;
       why.hidden = !why.textContent;
       go.setAttribute("aria-describedby", why.id);
-      if (held === "go" && known.working && document.activeElement === document.body) stop.focus({ preventScroll: true });
+      if (held === "go" && busy && document.activeElement === document.body) stop.focus({ preventScroll: true });
       if (held === "stop" && !known.working && document.activeElement === document.body) go.focus({ preventScroll: true });
     }
 

@@ -84,6 +84,7 @@ def visit(open_page, served, bench):
 
     def enter(query: str = "", **options):
         page = open_page(f"{served[0]}/{query}", **options)
+        page.set_default_timeout(45_000)
         page.wait_for_function(f"window.__cineglass && {STATE}.row >= 0")
         page.wait_for_selector(".cp-quick-one")
         return page
@@ -94,7 +95,7 @@ def visit(open_page, served, bench):
 
 
 def mute(page):
-    page.get_by_role("button", name="Mute the sound").click()
+    page.get_by_role("button", name="Mute the sound", exact=True).click()
     page.wait_for_selector("#cp-compare:enabled")
 
 
@@ -150,6 +151,26 @@ def test_a_and_b_are_shown_while_the_noise_band_is_still_computed(visit, bench):
     page.wait_for_selector("#cp-compare:enabled")
 
 
+def test_the_noise_band_can_be_left_for_another_comparison_and_for_an_example(visit, bench):
+    page = visit()
+    bench.band.clear()
+    mute(page)
+    page.locator("#cp-compare").click()
+    page.wait_for_function(f"{STATE}.run.startsWith('cineglass/comparisons/')")
+    first = page.evaluate(f"{STATE}.run")
+    page.get_by_role("button", name="Blank the picture", exact=True).click()
+    page.wait_for_selector(".cp-change >> nth=1")
+    page.locator("#cp-compare:enabled").click()
+    page.wait_for_function(f"!['{first}', 'cineglass/examples/{list_examples()[0].id}'].includes({STATE}.run)")
+    assert bench.asked[-1]["edits"] == "mute; blank colour=black"
+    other = list_examples()[1]
+    page.locator(".cp-example", has_text=other.title).click()
+    page.wait_for_function(f"{STATE}.run === 'cineglass/examples/{other.id}'")
+    bench.band.set()
+    wait_status(page, "done")
+    assert page.evaluate(f"{STATE}.run") == f"cineglass/examples/{other.id}"
+
+
 def test_stop_keeps_what_is_shown_and_gives_the_buttons_back(visit, bench):
     page = visit()
     run = page.evaluate(f"{STATE}.run")
@@ -188,7 +209,7 @@ def test_changes_chain_with_a_control_for_each_value_and_can_be_written_as_text(
     page.get_by_text("As text", exact=True).click()
     field = page.get_by_label("Changes of the film")
     page.wait_for_function("document.querySelector('.cp-as-text textarea').value === 'mute; blur percent=3.5'")
-    assert "all of them together" in page.locator(".cp-experiment").inner_text()
+    assert "all of them together" in page.locator("#cp-experiment").inner_text()
     page.get_by_role("button", name="Remove: Mute the sound").click()
     page.wait_for_function("document.querySelector('.cp-as-text textarea').value === 'blur percent=3.5'")
     field.fill("blurr percent=2")
