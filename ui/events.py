@@ -131,7 +131,6 @@ class Handlers:
             opened=self.comparing.take_from,
             arrive=self.my_runs.arrive,
         )
-        self.looking_elsewhere: set[str] = set()  # jobs whose visitor opened an example meanwhile: the player stays with that
 
     def _keep(self, visit: Visit, request: gr.Request) -> dict[Any, Any]:
         """The visit as it now is, for the browser's session and for long events that began before."""
