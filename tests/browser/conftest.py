@@ -33,35 +33,101 @@ def browser():
         chromium.close()
 
 
+class Tab:
+    """A page in a context of its own, which another test may use again when nothing is left of this one: that takes half of a page's start.
+
+    A test that changes the page for good (another locale or colour scheme, scripts of its own, held requests, a second page) spoils it.
+    """
+
+    SPOIL_PAGE = ("add_init_script", "emulate_media", "expose_binding", "expose_function", "on", "route", "set_extra_http_headers")
+    SPOIL_CONTEXT = ("add_init_script", "grant_permissions", "new_cdp_session", "new_page", "on", "route", "set_offline")
+
+    def __init__(self, browser, options):
+        self.context = browser.new_context(viewport={"width": 1180, "height": 1000}, **options)
+        self.page = self.context.new_page()
+        self.spoiled = bool(options)
+        self.allowed: tuple[str, ...] = ()
+        self.faults: list[str] = []
+        self.origins: set[str] = set()
+        self._session = self.context.new_cdp_session(self.page)
+        self.page.on("console", self._on_console)
+        self.page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
+        self.page.on("request", self._on_request)
+        for owner, names in ((self.page, self.SPOIL_PAGE), (self.context, self.SPOIL_CONTEXT)):
+            for name in names:
+                setattr(owner, name, self._spoiling(getattr(owner, name)))
+
+    def _spoiling(self, method):
+        def call(*args, **how):
+            self.spoiled = True
+            return method(*args, **how)
+
+        return call
+
+    def _on_console(self, message):
+        if message.type == "error" and not any(part in message.text for part in self.allowed):
+            self.faults.append(f"console: {message.text}")
+
+    def _on_request(self, request):
+        host = urlsplit(request.url)
+        if host.scheme in ("http", "https", "ws", "wss"):
+            self.origins.add(f"{host.scheme}://{host.netloc}")
+            if host.hostname not in ("127.0.0.1", "localhost"):
+                self.faults.append(f"request to {host.hostname}")
+
+    def clean(self) -> bool:
+        """Leave nothing of this test; whether that went well."""
+        from playwright.sync_api import Error
+
+        if self.spoiled or self.page.is_closed() or len(self.context.pages) != 1:
+            return False
+        try:
+            if self.page.url.startswith("http"):
+                self.page.evaluate("sessionStorage.clear()")
+            self.page.mouse.move(0, 0)
+            self.page.goto("about:blank")
+            for origin in self.origins:
+                self._session.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
+            self.context.clear_cookies()
+        except Error:
+            return False
+        self.origins.clear()
+        return True
+
+
+@pytest.fixture(scope="session")
+def _tabs(browser):
+    """Pages that wait for their next test."""
+    waiting: list[Tab] = []
+    yield waiting
+    for tab in waiting:
+        tab.context.close()
+
+
 @pytest.fixture
-def open_page(browser):
-    """Open an address in a fresh context; afterwards no error may be on the console and no request may have left the machine."""
-    contexts, faults = [], []
+def open_page(browser, _tabs):
+    """Open an address without cookies or storage; afterwards no error may be on the console and no request may have left the machine."""
+    tabs = []
 
     def open_it(address: str, *, width: int = 1180, height: int = 1000, allowed: tuple[str, ...] = (), **options):
-        context = browser.new_context(viewport={"width": width, "height": height}, **options)
-        contexts.append(context)
-        page = context.new_page()
-
-        def on_console(message):
-            if message.type == "error" and not any(part in message.text for part in allowed):
-                faults.append(f"console: {message.text}")
-
-        def on_request(request):
-            host = urlsplit(request.url)
-            if host.scheme in ("http", "https", "ws", "wss") and host.hostname not in ("127.0.0.1", "localhost"):
-                faults.append(f"request to {host.hostname}")
-
-        page.on("console", on_console)
-        page.on("pageerror", lambda error: faults.append(f"error: {error}"))
-        page.on("request", on_request)
-        page.set_default_timeout(15_000)
-        page.goto(address)
-        return page
+        tab = _tabs.pop() if _tabs and not options else Tab(browser, options)
+        tabs.append(tab)
+        tab.allowed = allowed
+        tab.page.set_viewport_size({"width": width, "height": height})
+        tab.page.set_default_timeout(15_000)
+        tab.page.goto(address)
+        return tab.page
 
     yield open_it
-    for context in contexts:
-        context.close()
+    faults = []
+    for tab in tabs:
+        again = tab.clean()  # leaving a page may be at fault too
+        faults += tab.faults
+        tab.faults.clear()
+        if again:
+            _tabs.append(tab)
+        else:
+            tab.context.close()
     assert not faults, faults
 
 
