@@ -81,6 +81,7 @@ class MyRuns:
         self.parts, self.settings, self.shelf = parts, settings, shelf
         self._keep, self._open_result, self._newest = keep, open_result, newest
         self._lists: dict[str, tuple[str, str]] = {}  # by session: the visitor's own list, and the one that is shown
+        self._astray: set[str] = set()  # sessions whose link named no list: said until they do something
         self.line = Line(running=2, waiting=settings.queue_size)
 
     # the list -----------------------------------------------------------------------------------------------------------------------
@@ -105,17 +106,17 @@ class MyRuns:
         """
         own, asked = said.get("list"), request.query_params.get("runs")
         own = own if isinstance(own, str) and ID.fullmatch(own) else RunsList(self.settings).id
-        shown, error = own, None
+        shown = own
         if asked and asked != own:
             if ID.fullmatch(str(asked)) and RunsList(self.settings, str(asked)).exists:
                 shown = str(asked)
             else:
-                error = SelectionError("no_list", EXPIRED, "")
+                self._astray.add(request.session_hash)
         self._lists.pop(request.session_hash, None)
         self._lists[request.session_hash] = (own, shown)
         for visitor in list(self._lists)[:-MOST_VISITORS]:
-            del self._lists[visitor]
-        return own, self._told(request, error)
+            self.leave(visitor)
+        return own, self._told(request)
 
     async def look(self, visit: Visit, request: gr.Request) -> dict[Any, Any]:
         """Take in what this visit ran meanwhile, and show the list as it now is."""
@@ -154,6 +155,8 @@ class MyRuns:
     def _told(self, request: gr.Request, error: CineglassError | None = None) -> dict[Any, Any]:
         own, shown = self._ids(request)
         held = RunsList(self.settings, shown)
+        if error is None and request.session_hash in self._astray:
+            error = SelectionError("no_list", EXPIRED, "")
         value = {
             "id": shown,
             "own": own == shown,
@@ -192,10 +195,12 @@ class MyRuns:
     def own(self, request: gr.Request) -> dict[Any, Any]:
         """Back from a list that a link showed to the visitor's own."""
         own, _ = self._ids(request)
+        self._astray.discard(request.session_hash)
         self._lists[request.session_hash] = (own, own)
         return self._told(request)
 
     def _change(self, event: gr.EventData, request: gr.Request, act: Callable[[RunsList, Entry], None]) -> dict[Any, Any]:
+        self._astray.discard(request.session_hash)
         try:
             act(RunsList(self.settings, self._ids(request)[1]), self._entry(event, request))
         except CineglassError as error:
@@ -366,6 +371,7 @@ class MyRuns:
         """The page was closed."""
         self.line.stop_visitor(visitor)
         self._lists.pop(visitor, None)
+        self._astray.discard(visitor)
 
 
 def sweep(settings: Settings) -> None:

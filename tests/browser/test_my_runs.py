@@ -38,7 +38,8 @@ def visit(open_page, served):
 
 
 def ready(page):
-    page.wait_for_function(f"window.__cineglass && {STATE}.row >= 0 && !{STATE}.playing || (window.__cineglass && window.__cineglass.clock.pause())")
+    page.wait_for_function(f"window.__cineglass && window.__cineglass.result && {STATE}.row >= 0")
+    page.evaluate("window.__cineglass.clock.pause()")
 
 
 def tab(page):
@@ -50,6 +51,7 @@ def run_once(page):
     there = page.locator(".cp-runs-one").count()
     page.get_by_role("button", name="Run", exact=True).click()
     page.wait_for_function(f"document.querySelectorAll('.cp-runs-one').length === {there + 1}")
+    page.evaluate("window.__cineglass.clock.pause()")
     return page.locator(".cp-runs-one").first
 
 
