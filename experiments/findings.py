@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.agreement import pairwise_agreement
-from analysis.contrasts import beyond, change, interval
+from analysis.calibration import caption_for
+from analysis.contrasts import INTERVAL_LABEL, beyond, change, interval, spectra
 from encoder.atlas import NETWORK_NAMES, load_atlas
 from encoder.curves import curve_ids, curve_masks
-from extractors.errors import SelectionError
+from extractors.errors import SelectionError, StatisticsError
 from extractors.grid import TR
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 DELAY_S = 5.0
 """Peak of the haemodynamic response: how long after a scene its response is taken."""
 SHORTEST_SCENE_S = 6 * TR
+SLOWEST_HZ, FASTEST_HZ = 0.01, 0.15
+"""Where a haemodynamic response lets power through."""
 SMALL = 0.005
 """A change that rounds to 0 % is called none."""
 STILL = 0.1
@@ -43,6 +46,7 @@ COLUMNS = {
     "null_change": "change of the null edit that changes most",
     "null_difference": "largest absolute mean difference of a null edit, z",
     "outside": "whether change (of unpaired conditions: difference) is larger than that of every null edit",
+    "power": "power of B over power of A, 0.01 to 0.15 Hz, of conditions that are not paired",
     "between_members": "SD between checkpoints of the mean of A - B, z",
     "agreement_a": "mean correlation between subjects in A",
     "agreement_b": "the same in B",
@@ -135,6 +139,15 @@ def sentences(comparison: Comparison, subject: int | None) -> list[dict[str, str
     return [{"curve": row["curve"], "label": row["label"], "text": text} for row, text in zip(rows, texts, strict=True)]
 
 
+def captions(comparison: Comparison) -> tuple[str, ...]:
+    """What must stand under the numbers of paired conditions: what the interval is, and where simulations found it off (:func:`analysis.caption_for`)."""
+    if not comparison.paired:
+        return ()
+    rows = int(comparison.valid.sum())
+    label = f"Intervals: {INTERVAL_LABEL} ({rows} TRs that count), no confidence interval over films or people."
+    return tuple(text for text in (label, caption_for("interval change", rows)) if text)
+
+
 def scenes(comparison: Comparison, subject: int | None) -> list[dict[str, Any]]:
     """Means of A and of B over each scene that the edit kept whole, matched through the time map.
 
@@ -207,12 +220,24 @@ def _apart(comparison: Comparison, place: int) -> dict[str, np.ndarray]:
     a, b = (curves[place] for curves in comparison.curves)
     rows_a, rows_b = (_counting(result.responses.valid) for result in (comparison.a, comparison.b))
     difference = a[rows_a].astype(np.float64).mean(0) - b[rows_b].astype(np.float64).mean(0)
-    found = {"difference": difference}
+    found = {"difference": difference, "power": _power(a, b, comparison)}
     if comparison.null is not None:
         moved = comparison.null.differences[:, place][:, rows_a].mean(1)
         apart = beyond(difference, moved)
         found |= {"null_difference": apart.largest, "outside": apart.outside}
     return found
+
+
+def _power(a: np.ndarray, b: np.ndarray, comparison: Comparison) -> np.ndarray:
+    """Power of B over that of A where responses have any; nan where either is too short for a spectrum."""
+    valid_a, valid_b = comparison.a.responses.valid, comparison.b.responses.valid
+    try:
+        frequencies, power_a, power_b = spectra(a, b, valid_a, valid_b, tr=TR)
+    except StatisticsError:
+        return np.full(a.shape[1], np.nan)
+    inside = (frequencies >= SLOWEST_HZ) & (frequencies <= FASTEST_HZ)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return power_b[inside].sum(0) / power_a[inside].sum(0)
 
 
 def _counting(valid: np.ndarray) -> np.ndarray:
@@ -264,6 +289,8 @@ def _sentence_paired(row: dict[str, Any], n: int, calibrated: str, liveliest: fl
 def _sentence_apart(row: dict[str, Any], n: int, calibrated: str) -> str:
     """One sentence on a curve of conditions that are compared by their means."""
     text = _average(row["difference"]) + ("." if calibrated == "yes" else " (uncalibrated: not to be read as a size).")
+    if row["power"] is not None:
+        text += f" Its ups and downs have {row['power']:.2f} times the power of A's."
     return f"{text} {_against(row['outside'], row['null_difference'], n, '{:.2f} z'.format)}".strip()
 
 

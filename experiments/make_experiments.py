@@ -90,7 +90,7 @@ def _mute(comparison: Comparison) -> tuple[str, bool]:
     rows = _sizes(comparison)
     heard, seen = rows["Auditory"], rows["Vis"]
     seen_ = f"visual ones by {_percent(seen['change'])}"
-    said = f"auditory parcels change by {_percent(heard['change'])} (mean A - B {heard['difference']:.2f} z), {seen_}."
+    said = f"auditory parcels change by {_percent(heard['change'])} (mean A − B {heard['difference']:.2f} z), {seen_}."
     return said, heard["outside"] and heard["difference"] > 0 and heard["change"] > 4 * seen["change"]
 
 
@@ -98,7 +98,7 @@ def _blank(comparison: Comparison) -> tuple[str, bool]:
     rows = _sizes(comparison)
     seen, attending, heard = rows["Vis"], rows["DorsAttn"], rows["Auditory"]
     said = (
-        f"Vis changes by {_percent(seen['change'])} (mean A - B {seen['difference']:.2f} z), DorsAttn by {_percent(attending['change'])}, "
+        f"Vis changes by {_percent(seen['change'])} (mean A − B {seen['difference']:.2f} z), DorsAttn by {_percent(attending['change'])}, "
         f"auditory parcels by {_percent(heard['change'])}."
     )
     return said, seen["outside"] and attending["outside"] and seen["difference"] > 0 and seen["change"] > 4 * heard["change"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from analysis.calibration import caption_for
 from analysis.permutation import PermutationResult, label_permutation, sign_flip
 from encoder.curves import curve_ids, curve_means
 from encoder.ensemble import read
@@ -90,8 +91,9 @@ class SetComparison:
         return (
             f"{test} of {n} permuted, {how}; {who}; statistic: {what}. The smallest p that can be reached is {self.curves.smallest_p:.2g}. "
             "p_max is corrected over all rows by the largest statistic, q_fdr is the false discovery rate. "
-            "It speaks of clips like these, not of people: subjects share one model and are never counted."
-        )
+            "It speaks of clips like these, not of people: subjects share one model and are never counted. "
+            + caption_for("sign_flip" if self.paired else "label_permutation", min(len(self.a), len(self.b)))
+        ).strip()
 
 
 def tested_curves() -> tuple[str, ...]:

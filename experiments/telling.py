@@ -87,10 +87,10 @@ def first_condition(name: str, *, transcript: Path | None, recogniser: str | Non
 
 def say_comparison(comparison: Comparison, out: Path) -> None:
     """What changed, a line for each network and group; notes before it on stderr, the table's place last."""
-    from experiments.findings import sentences
+    from experiments.findings import captions, sentences
 
     responses = comparison.b.responses
-    say_notes((*responses.warnings, *((comparison.why,) if comparison.why else ())))
+    say_notes((*responses.warnings, *((comparison.why,) if comparison.why else ()), *captions(comparison)))
     for found in sentences(comparison, None):
         print(f"{found['label']}: {found['text']}")
     mark = "SIMULATED. " if responses.simulated else ""

@@ -171,7 +171,7 @@ def comparison_part(comparison: Comparison, card: Card | None, *, notes: Sequenc
     """What the player says of a comparison: what B changes, every sentence and number, and the band of the null edits; ``notes`` come first."""
     from encoder.curves import curve_ids
     from encoder.lesions import parse_lesions
-    from experiments.findings import sentences
+    from experiments.findings import captions, sentences
     from extractors.edit_language import parse_edits
     from viz.payload import pack_band, pack_comparison, subject_id
 
@@ -189,7 +189,7 @@ def comparison_part(comparison: Comparison, card: Card | None, *, notes: Sequenc
         band=None if null is None or not comparison.paired else pack_band(null.half_width, curve_ids(), n=len(null.edits)),
         said={id: sentences(comparison, subject) for subject, id in subjects.items()},
         rows={id: comparison.tables[subject] for subject, id in subjects.items()},
-        notes=[*notes, *b_warnings],
+        notes=[*notes, *captions(comparison), *b_warnings],
         calibrated=card.calibrated if card is not None else comparison.calibrated,
     )
 

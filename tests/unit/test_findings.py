@@ -9,7 +9,7 @@ from encoder.curves import curve_ids, curve_masks
 from encoder.responses import Responses
 from experiments.comparison import Comparison
 from experiments.comparison_files import load_comparison, save_comparison
-from experiments.findings import frame, scenes, sentences, table
+from experiments.findings import captions, frame, scenes, sentences, table
 from experiments.null_band import NullBand, parcel_change
 from experiments.predict import Result
 from extractors.clip import Clip
@@ -160,6 +160,18 @@ def test_films_of_other_rows_are_compared_by_their_means_and_it_says_why(first):
     expected = first.mean(0)[5:, curve_masks()["Vis"]].mean() - (first.mean(0)[5:40, curve_masks()["Vis"]].mean() + 1)
     assert row_of(rows, "Vis")["difference"] == pytest.approx(expected, abs=1e-4)
     assert "On average" in row_of(sentences(comparison, None), "Vis")["text"]
+
+
+def test_ups_and_downs_of_twice_the_size_have_four_times_the_power(first):
+    rows = table(compared(first, 2 * first, time_map=None), None)
+    assert row_of(rows, "Vis")["power"] == pytest.approx(4, rel=1e-4)
+
+
+def test_captions_say_what_the_interval_is_and_where_simulations_found_it_off(first):
+    said = " ".join(captions(compared(first, first * 0.5)))
+    assert "variation over time within this clip" in said
+    assert "simulations" in said
+    assert captions(compared(first, first, time_map=None)) == ()
 
 
 def test_a_film_moved_in_time_is_not_subtracted_row_by_row(first):
