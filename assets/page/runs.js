@@ -7,6 +7,7 @@
 
   const SURE_MS = 4000;
   const SAY_MS = 2500;
+  const LEAVE_MS = 300; // Gradio closes the stream of an event just after it, and complains of one that is cut off
   const TOKEN = /^[0-9a-f]{32}$/;
   const size = (bytes) => (bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
   const when = (seconds) => new Date(seconds * 1000).toLocaleString(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
@@ -221,7 +222,7 @@
   window.CineglassPage.follow = () => {
     const to = address;
     address = "";
-    if (/^\?(run|comparison)=[0-9a-f]{32}(&|$)/.test(to)) window.location.assign(`${window.location.pathname}${to}`);
+    if (/^\?(run|comparison)=[0-9a-f]{32}(&|$)/.test(to)) setTimeout(() => window.location.assign(`${window.location.pathname}${to}`), LEAVE_MS);
   };
 
   // a capsule that is being saved or opened
