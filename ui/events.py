@@ -524,7 +524,7 @@ def wire(demo: gr.Blocks, handlers: Handlers) -> None:
     panel, comparing = parts.experiment.panel, handlers.comparing
     panel.choose(comparing.choose, [parts.visit], [panel], **all_of_them)
     comparison = panel.compare(comparing.compare, [parts.visit], scene, trigger_mode="multiple", **long)
-    ready = panel.open(handlers.opening.open_ready, [parts.visit], scene, **now)
+    ready = panel.open(handlers.opening.open_ready, [parts.visit], scene, **all_of_them)
     panel.stop(comparing.stop, [parts.visit], scene, cancels=[comparison], **now)
     listed = wire_runs(handlers.my_runs, scene, (opened, run_event, comparison, deleted), now=now, long=long)
     for event in (opened, ready, *listed, *changes_clip, given, left_out, source, run_event, stopped, deleted, edited, undone):  # another A

@@ -24,6 +24,9 @@ QUICK = {"mute": "Mute the sound", "blank": "Blank the picture", "reverse": "Pla
 """Changes that stand as buttons, and what they are called there; the others are one click further away."""
 
 GROUPS = {"time": "Time", "sound": "Sound", "picture": "Picture", "words": "Words"}
+NAMES = {("shuffle", "seconds"): "pieces of", ("scramble", "block_trs"): "pieces of"}
+"""Parameters of an edit or a lesion that have another name on the page."""
+
 ABOUT_WORDS = ("remove", "rewrite")
 NULL_GROUP = "Small changes that should not matter"
 
@@ -185,7 +188,7 @@ def experiment_value(
         "lesions_menu": {
             "streams": [{"stream": stream, "label": PARTS[stream].capitalize(), "why_not": _no_stream(stream, base)} for stream in STREAMS],
             "kinds": [
-                {"name": kind.name, "label": kind.label, "help": kind.help, "params": [_param(one) for one in kind.params]}
+                {"name": kind.name, "label": kind.label, "help": kind.help, "params": [_param(kind.name, one) for one in kind.params]}
                 for kind in LESIONS.values()
             ],
         },
@@ -248,16 +251,16 @@ def _kind(kind: EditKind, base: Base, clips: Sequence[tuple[str, str]]) -> dict[
         "label": QUICK.get(kind.name, kind.label),
         "help": kind.help,
         "group": NULL_GROUP if kind.null else group,
-        "params": [_param(one) for one in kind.params],
+        "params": [_param(kind.name, one) for one in kind.params],
         "why_not": _no_edit(kind, base, clips),
     }
 
 
-def _param(param: Param) -> dict[str, Any]:
+def _param(kind: str, param: Param) -> dict[str, Any]:
     """One control; a number whose unit says what it is needs no name before it."""
     return {
         "name": param.name,
-        "label": "" if param.unit and param.name not in ("start", "end") else param.name,
+        "label": NAMES.get((kind, param.name), "" if param.unit and param.name not in ("start", "end") else param.name),
         "kind": param.kind,
         "default": param.default,
         "low": param.low,
@@ -265,7 +268,6 @@ def _param(param: Param) -> dict[str, Any]:
         "choices": list(param.choices),
         "unit": param.unit,
         "whole": param.whole,
-        "optional": param.optional,
     }
 
 

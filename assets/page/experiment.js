@@ -47,7 +47,6 @@
         field.spellcheck = false;
       }
       field.value = value ?? "";
-      if (param.optional) field.placeholder = "any";
     }
     frame.append(make("span", "cp-param-name", param.label), field, make("span", "cp-param-unit", param.unit || ""));
     const read = () => (param.kind !== "number" ? field.value : field.value === "" ? "" : Number(field.value));
@@ -74,6 +73,7 @@
     let seq = 0;
     let timer = 0;
     let stamp = "";
+    let wasBusy = false;
     let follow = false; // whether the button is to come into sight once the server has read the change
 
     const lead = make("p", "cp-lead-line");
@@ -151,6 +151,10 @@
     function showButton() {
       const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
       if (go.getBoundingClientRect().bottom > window.innerHeight) go.scrollIntoView({ block: "end", behavior: still ? "auto" : "smooth" });
+    }
+    function showStages() {
+      const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+      document.getElementById("cp-compare-status")?.scrollIntoView({ block: "nearest", behavior: still ? "auto" : "smooth" });
     }
     function remove(index) {
       mine.chain.splice(index, 1);
@@ -407,6 +411,8 @@
       why.textContent = busy ? "" : reason;
       why.hidden = !why.textContent;
       go.setAttribute("aria-describedby", why.id);
+      if (busy && !wasBusy) setTimeout(showStages, 300); // they stand below the button
+      wasBusy = busy;
       if (held === "go" && busy && document.activeElement === document.body) stop.focus({ preventScroll: true });
       if (held === "stop" && !known.working && document.activeElement === document.body) go.focus({ preventScroll: true });
     }

@@ -21,20 +21,24 @@ OWNED = Visit(uploads=("a" * 32,))
 def test_an_address_is_read_where_it_could_be_right():
     assert link.asked({"example": "a-story-told", "model": "vibe-sim", "t": "5"}) == link.Asked(example="a-story-told", model="vibe-sim")
     assert link.asked({"run": RUN, "example": "a-story-told"}) == link.Asked(run=RUN)
+    assert link.asked({"comparison": RUN, "run": RUN, "example": "a-story-told"}) == link.Asked(comparison=RUN)
+    assert link.asked({"comparison": "../mute", "run": RUN}) == link.Asked(run=RUN)
     assert link.asked({"run": "short", "example": "a-story-told"}) == link.Asked(example="a-story-told")
 
 
-@given(st.dictionaries(st.sampled_from(["example", "run", "model", "x"]), st.text(max_size=300)))
+@given(st.dictionaries(st.sampled_from(["example", "run", "comparison", "model", "x"]), st.text(max_size=300)))
 def test_nothing_but_plain_names_comes_out_of_an_address(query):
     asked = link.asked(query)
     assert re.fullmatch(r"[a-z0-9-]{0,100}", asked.example)
     assert re.fullmatch(r"(?:[0-9a-f]{32})?", asked.run)
+    assert re.fullmatch(r"[a-z0-9-]{0,100}", asked.comparison)
     assert len(asked.model) <= link.MODEL_MOST
 
 
 def test_a_result_that_is_not_here_is_one_sentence_for_a_person(tmp_path):
     settings = Settings(cache_dir=tmp_path)
-    for asked, said in ((link.Asked(run=RUN), link.GONE), (link.Asked(example="nobody"), link.NO_EXAMPLE)):
+    gone = (link.Asked(run=RUN), link.Asked(comparison=RUN), link.Asked(comparison="no-such-experiment"))
+    for asked, said in (*((one, link.GONE) for one in gone), (link.Asked(example="nobody"), link.NO_EXAMPLE)):
         with pytest.raises(CacheError) as caught:
             link.result_of(asked, shelf=Shelf(settings), settings=settings, states=())
         assert caught.value.message == said
