@@ -24,7 +24,7 @@ class Clip:
     samples_path : pathlib.Path or None
         16 kHz mono samples as a float32 ``.npy``, time 0 = film time 0; None without sound.
     sha256 : str
-        Of the upload's bytes.
+        Of the upload's bytes; of an edited film, of the tracks it was made from and the work done to them.
     video_key, audio_key : str or None
         sha256 of the canonical video packets with their timestamps, and of the 16 kHz samples; None when the track is absent.
     name : str

@@ -45,11 +45,12 @@ def edited_sound(samples: np.ndarray, rate: int, steps: list[list], other: Calla
         if name == "silence":
             samples = np.zeros_like(samples)
         elif name == "gain":
-            samples = np.clip(samples * np.float32(10 ** (values[0] / 20)), -1, 1)
+            samples = samples * np.float32(10 ** (values[0] / 20))
+            np.clip(samples, -1, 1, out=samples)
         elif name == "pieces":
             samples = _pieces(samples, rate, values[0], round(values[1] * rate))
         elif name == "stretch":
-            samples = _fitted(_stretched(samples, rate, values[0], tell), round(values[1] * rate))
+            samples = _stretched(samples, rate, values[0], round(values[1] * rate), tell)
         elif name == "clip":
             samples = _fitted(other(values[0]), round(values[1] * rate))
         elif name == "quiet":
@@ -102,11 +103,11 @@ def _quiet(samples: np.ndarray, rate: int, spans: list[list[float]]) -> np.ndarr
 def _fitted(samples: np.ndarray, total: int) -> np.ndarray:
     """Cut or followed by silence."""
     samples = samples[:, :total]
-    return np.pad(samples, ((0, 0), (0, total - samples.shape[1])))
+    return samples if samples.shape[1] == total else np.pad(samples, ((0, 0), (0, total - samples.shape[1])))
 
 
-def _stretched(samples: np.ndarray, rate: int, factor: float, tell: Callable[[], None]) -> np.ndarray:
-    """Faster by ``factor`` at the same pitch: overlapped waveforms that resemble each other (WSOLA), ffmpeg's ``atempo``."""
+def _stretched(samples: np.ndarray, rate: int, factor: float, total: int, tell: Callable[[], None]) -> np.ndarray:
+    """Faster by ``factor`` at the same pitch, ``total`` samples of it: overlapped waveforms that resemble each other (WSOLA), ffmpeg's ``atempo``."""
     import av
 
     from extractors.canonical import sound_frame
@@ -115,14 +116,18 @@ def _stretched(samples: np.ndarray, rate: int, factor: float, tell: Callable[[],
     layout = "mono" if len(samples) == 1 else "stereo"
     source = graph.add_abuffer(format="fltp", sample_rate=rate, layout=layout)
     graph.link_nodes(source, graph.add("atempo", f"{factor:.6f}"), graph.add("abuffersink")).configure()
-    parts: list[np.ndarray] = []
+    out = np.zeros((len(samples), total), np.float32)
+    filled = 0
 
     def pull() -> None:
+        nonlocal filled
         while True:
             try:
-                parts.append(graph.pull().to_ndarray())
+                block = graph.pull().to_ndarray()[:, : total - filled]
             except (av.error.BlockingIOError, av.error.EOFError):
                 return
+            out[:, filled : filled + block.shape[1]] = block
+            filled += block.shape[1]
 
     block = round(_BLOCK_S * rate)
     for start in range(0, samples.shape[1], block):
@@ -131,4 +136,4 @@ def _stretched(samples: np.ndarray, rate: int, factor: float, tell: Callable[[],
         tell()
     graph.push(None)
     pull()
-    return np.concatenate(parts, axis=1) if parts else np.zeros((len(samples), 0), np.float32)
+    return out
