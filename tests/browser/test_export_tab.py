@@ -29,7 +29,7 @@ def address(tmp_path_factory, browser):
 @pytest.fixture
 def page(open_page, address):
     page = open_page(address)
-    page.wait_for_function(f"window.__cineglass && {STATE}.row >= 0")
+    page.wait_for_function(f"window.__cineglass && {STATE}.row >= 0 && window.CineglassPage?.tools")
     page.evaluate("window.__cineglass.clock.pause()")
     return page
 
