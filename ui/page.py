@@ -94,8 +94,9 @@ def build_demo(
                 with gr.Tab("My runs"):
                     listed = runs_tab(settings)
         parts = events.Parts(visit, top, stimulus, bench, run, player, trust, words, export, measured, listed, tab)
-        events.wire(demo, events.Handlers(parts, settings=settings, shelf=shelf, runs=runs, offer=offer, **jobs))
+        # First, so that a private event of the same name does not take an endpoint's
         api.add_endpoints(settings=settings, shelf=shelf, runs=runs, offer=offer, **jobs)
+        events.wire(demo, events.Handlers(parts, settings=settings, shelf=shelf, runs=runs, offer=offer, **jobs))
     # A backstop only: what waits here for long are the two lines' generators, and those lines have bounds of their own
     demo.queue(max_size=4 * settings.queue_size + 40, default_concurrency_limit=None)
     demo.shelf, demo.runs, demo.settings = shelf, runs, settings

@@ -1,4 +1,4 @@
-"""The four endpoints, called as a program calls them."""
+"""The endpoints, called as a program calls them."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def film(tmp_path_factory):
     return write_film(tmp_path_factory.mktemp("films") / "bar.mp4", seconds=SECONDS)
 
 
-def test_only_the_four_endpoints_are_public(client):
+def test_only_the_six_endpoints_are_public(client):
     known = client.view_api(return_format="dict")
-    assert sorted(known["named_endpoints"]) == ["/capabilities", "/list_examples", "/predict", "/transcribe"]
+    assert sorted(known["named_endpoints"]) == ["/capabilities", "/compare", "/list_examples", "/predict", "/run_capsule", "/transcribe"]
     assert known["unnamed_endpoints"] == {}
     parameters = [parameter["parameter_name"] for parameter in known["named_endpoints"]["/predict"]["parameters"]]
     assert parameters == ["clip", "recogniser", "subjects", "allow_short", "model"]
@@ -125,6 +125,53 @@ def test_only_models_that_are_offered_can_be_named_and_never_a_folder(client, fi
     with pytest.raises(AppError, match="Allowed models are vibe-sim") as refused:
         client.predict(handle_file(str(film)), "none", [1], False, folder, api_name="/predict")
     assert str(folder).rsplit("/", 1)[0] not in str(refused.value).split("but got")[0]
+
+
+@pytest.fixture(scope="module")
+def muted(client, film):
+    """The film beside itself without sound, one null edit."""
+    return client.predict(handle_file(str(film)), "Mute", "", 1, "none", 0, False, "vibe-sim", api_name="/compare")
+
+
+def test_compare_returns_a_row_for_every_subject_and_curve_and_both_results(muted, page):
+    assert (muted["edits"], muted["lesions"], muted["paired"], muted["why"]) == ("mute", "", True, "")
+    rows = {(row["subject"], row["curve"]): row for row in muted["table"]}
+    assert len(rows) == 5 * len({curve for _, curve in rows})  # four subjects and their mean
+    assert {"r", "change", "difference", "null_change", "outside"} <= set(muted["columns"])
+    a, b = (np.load(_fetch(page[0], muted["files"][side]["responses.npy"])) for side in ("a", "b"))
+    valid = np.array(json.loads(httpx.get(f"{page[0]}/{muted['files']['a']['responses.json']}").content)["valid"], bool)
+    mask = np.array(["_Vis_" in label for label in _labels()])
+    expected = (a - b).mean(0)[valid if valid.any() else slice(None)][:, mask].mean()
+    assert rows["mean", "Vis"]["difference"] == pytest.approx(expected, abs=1e-4)
+    assert len(muted["null_edits"]) == 1
+    assert any(sentence["curve"] == "Vis" for sentence in muted["sentences"])
+
+
+def test_a_capsule_of_a_comparison_run_again_is_the_same(client, page, muted, film, tmp_path):
+    from experiments.capsule import write_capsule
+    from extractors.stages import last
+
+    demo = page[1]
+    capsule = last(write_capsule(demo.shelf.comparison(muted["comparison_id"]), tmp_path / "muted.zip", film=True, settings=demo.settings))
+    answer = client.predict(handle_file(str(capsule)), None, "", api_name="/run_capsule")
+    assert answer == {"same": True, "differences": []}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("mutte",), "mute"),
+        (("blur percent=90",), "out_of_range"),
+        (("",), "nothing_changed"),
+        (("sound clip=nobody",), "unknown_example"),
+        (("mute", "", 99), "null_edits"),
+        (("mute", "smell zero"), "unknown_stream"),
+    ],
+    ids=["misspelt", "too-much", "nothing", "no-such-clip", "too-many-nulls", "no-such-stream"],
+)
+def test_what_cannot_be_compared_is_said_in_words(client, film, arguments, said):
+    with pytest.raises(AppError, match=said):
+        client.predict(handle_file(str(film)), *arguments, api_name="/compare")
 
 
 @pytest.mark.parametrize(
