@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from experiments.comparison import Comparison
+from experiments.comparison import Comparison, compare
 from experiments.examples import list_examples, load_example
 from experiments.null_band import NullBand, curves_with_mean
 from extractors.edit_language import null_edits
 from extractors.errors import MediaError
 from extractors.stages import stage_clock
 from extractors.time_map import TimeMap
+from tests.films import write_film
 from tests.page_server import NASTY, serving, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("page")]
@@ -29,11 +30,15 @@ class Bench:
 
     def __init__(self):
         self.go, self.band, self.fail = threading.Event(), threading.Event(), threading.Event()
+        self.real = False
         self.asked: list[dict[str, Any]] = []
         self.closed = 0
 
     def compare(self, a: Any, edits: str, **how: Any) -> Iterator[Any]:
         self.asked.append({"a": a, "edits": edits, **how})
+        if self.real:
+            yield from compare(a, edits, **how)
+            return
         try:
             a = load_example(list_examples()[0].id)[1]
             for name in ("edit", "audio", "model"):
@@ -81,6 +86,7 @@ def visit(open_page, served, bench):
         for event in (bench.go, bench.band):
             event.set()
         bench.fail.clear()
+        bench.real = False
 
     def enter(query: str = "", **options):
         page = open_page(f"{served[0]}/{query}", **options)
@@ -169,6 +175,27 @@ def test_the_noise_band_can_be_left_for_another_comparison_and_for_an_example(vi
     bench.band.set()
     wait_status(page, "done")
     assert page.evaluate(f"{STATE}.run") == f"cineglass/examples/{other.id}"
+
+
+def test_an_own_film_is_run_first_and_then_compared_with_itself_muted(visit, bench, tmp_path):
+    page = visit()
+    bench.real = True
+    page.set_input_files("#cp-upload input[type=file]", write_film(tmp_path / "bar.mp4", seconds=16.0))
+    page.wait_for_selector("#cp-experiment:has-text('has not been run yet')")
+    page.get_by_role("radio", name="No words").check()
+    mute(page)
+    page.locator("#cp-noise-band").uncheck()
+    page.locator("#cp-compare").click()
+    wait_status(page, "done")
+    stages = page.locator("#cp-compare-status .cp-stage-name").all_inner_texts()
+    assert [name[0] for name in stages] == sorted(name[0] for name in stages)  # A's before B's
+    assert {"A: picture", "B: change the film"} <= set(stages)
+    run = page.evaluate(f"{STATE}.run")
+    facts = {side: page.request.get(f"{page.url.split('?')[0]}{run}/{side}/responses.json").json() for side in ("a", "b")}
+    assert facts["a"]["clip"]["name"] == "bar.mp4"
+    assert facts["a"]["clip"]["video_key"] == facts["b"]["clip"]["video_key"]  # the picture was not touched
+    assert facts["b"]["edits"] == ["mute"]
+    assert page.get_by_text("has not been run yet").count() == 0  # A is known by now
 
 
 def test_stop_keeps_what_is_shown_and_gives_the_buttons_back(visit, bench):
