@@ -367,6 +367,9 @@ def test_examples_and_recovery_answer(cineglass):
     ("words", "code", "said"),
     [
         (["predict", "bar.mp4"], 2, "--out"),
+        (["run", "bar.mp4"], 3, "no experiment capsule"),
+        (["run", "nowhere.zip"], 3, "no file"),
+        (["capsule", "nowhere", "-o", "x.zip"], 3, "missing"),
         (["predict", "bar.mp4", "-o", "x", "--subjects", "one"], 2, "1,3"),
         (["predict", "bar.mp4", "-o", "x", "--subjects", "4", "--model", "model"], 2, "1, 2, 3, 5"),
         (["predict", "bar.mp4", "-o", "x", "--no-speech", "--recogniser", "sphinx"], 2, "together"),
