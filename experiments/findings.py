@@ -140,7 +140,7 @@ def sentences(comparison: Comparison, subject: int | None) -> list[dict[str, str
 
 
 def captions(comparison: Comparison) -> tuple[str, ...]:
-    """What must stand under the numbers of paired conditions: what the interval is, and where simulations found it off (:func:`analysis.caption_for`)."""
+    """What must stand under the numbers of paired conditions: what the interval is, and where simulations found it off."""
     if not comparison.paired:
         return ()
     rows = int(comparison.valid.sum())
