@@ -82,10 +82,11 @@ def write_capsule(
     """
     settings = settings or get_settings()
     path = Path(path)
+    held = load_source(source) if isinstance(source, str | os.PathLike) else source
     with whole_file(path, "capsule") as part:
         work = part.with_name(f".{secrets.token_hex(6)}.work")
         try:
-            yield from in_thread("capsule", 1, "Collecting the files", lambda tell: _write(source, part, work, film, state, title, settings, tell))
+            yield from in_thread("capsule", 1, "Collecting the files", lambda tell: _write(held, part, work, film, state, title, settings, tell))
         finally:
             shutil.rmtree(work, ignore_errors=True)
     yield stage_clock("capsule", 1)(1, "The capsule is written")
@@ -102,8 +103,7 @@ def load_source(folder: str | os.PathLike) -> Result | Comparison:
     return load_result(folder)
 
 
-def _write(source: Any, part: Path, work: Path, film: bool, state: str, title: str | None, settings: Settings, tell: Tell) -> None:
-    held = load_source(source) if isinstance(source, str | os.PathLike) else source
+def _write(held: Result | Comparison, part: Path, work: Path, film: bool, state: str, title: str | None, settings: Settings, tell: Tell) -> None:
     results = {"a": held.a, "b": held.b} if hasattr(held, "time_map") else {"a": held}
     comparison = held if len(results) == 2 else None
     for side, result in results.items():

@@ -15,6 +15,7 @@ import numpy as np
 from encoder.checkpoints import list_models
 from experiments.capsule import derived
 from experiments.capsule_read import Opened, admit_film, example_film, read_capsule
+from experiments.capsule_zip import CapsuleZip, open_capsule_file
 from experiments.predict import Result, predict
 from extractors.clip import Clip
 from extractors.errors import CapsuleError
@@ -113,6 +114,8 @@ def run_capsule(
         What predicting raises.
     """
     settings = settings or get_settings()
+    with open_capsule_file(path) as file:
+        CapsuleZip(file)  # what is no capsule is refused before the first stage
     room = settings.cache_dir / "capsules" / secrets.token_hex(16)
     try:
         opened = yield from in_thread("capsule", 1, "Checking the capsule", lambda tell: read_capsule(path, room / "capsule", tell=tell))
