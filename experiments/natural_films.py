@@ -153,7 +153,7 @@ RECIPES = (
 )
 
 
-def build_natural_films(folder: Path | str, recipes: tuple[Recipe, ...] = RECIPES) -> list[NaturalFilm]:
+def build_natural_films(folder: Path | str, recipes: tuple[Recipe, ...] = RECIPES, *, only: str | None = None) -> list[NaturalFilm]:
     """Assemble all films into ``folder``; the same material gives the same films.
 
     Parameters
@@ -161,6 +161,8 @@ def build_natural_films(folder: Path | str, recipes: tuple[Recipe, ...] = RECIPE
     folder : path
         Made when missing; films that lie there already are replaced.
     recipes : tuple of Recipe
+    only : str, optional
+        Id of the one film to make, the same as among all.
 
     Returns
     -------
@@ -173,10 +175,11 @@ def build_natural_films(folder: Path | str, recipes: tuple[Recipe, ...] = RECIPE
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for recipe in recipes:  # all of it before the first film is made
+    numbered = [(seed, recipe) for seed, recipe in enumerate(recipes) if only in (None, recipe.id)]
+    for _, recipe in numbered:  # all of it before the first film is made
         for name in _names(recipe):
             material.locate(name)
-    return [_build(recipe, folder, seed) for seed, recipe in enumerate(recipes)]
+    return [_build(recipe, folder, seed) for seed, recipe in numbered]
 
 
 def _names(recipe: Recipe) -> list[str]:

@@ -132,8 +132,8 @@ def measure_film(path: Path, name: str, transcript: Transcript) -> Measured:
     return measure(name, clip.n_trs, frames=frames, samples=samples, words=transcript.words, transcript=transcript)
 
 
-def natural_clips(folder: Path) -> tuple[list[Measured], list[TestClip]]:
-    """The natural films of :mod:`experiments.natural_films`, assembled into ``folder`` and measured, with their lines for the card.
+def natural_clips(folder: Path, *, only: str | None = None) -> tuple[list[Measured], list[TestClip]]:
+    """The natural films of :mod:`experiments.natural_films`, or ``only`` one, assembled into ``folder`` and measured, with their lines for the card.
 
     Raises
     ------
@@ -142,7 +142,7 @@ def natural_clips(folder: Path) -> tuple[list[Measured], list[TestClip]]:
     """
     from experiments.natural_films import build_natural_films
 
-    films = build_natural_films(folder)
+    films = build_natural_films(folder, only=only)
     clips = [measure_film(film.path, film.path.stem, film.transcript) for film in films]
     lines = [
         TestClip(name=film.title, source="; ".join(film.sources), n_trs=clip.n_trs) for film, clip in zip(films, clips, strict=True)

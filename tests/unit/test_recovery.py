@@ -1,4 +1,11 @@
-"""Recovery of the committed weights, measured again, and what the card says of it."""
+"""Recovery of the committed weights, measured again, and what the card says of it.
+
+The natural films' streams are kept in ``tests/data/natural`` (``python -m tests.unit.test_recovery`` measures them anew).
+"""
+
+import random
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,9 +16,13 @@ from encoder.cards import read_card
 from encoder.training.measure import Measured
 from encoder.training.simulate import PlantedSubjects, Scales
 from encoder.training.truth_features import TRUTH_NAMES
+from experiments.natural_films import RECIPES
 from experiments.recovery import natural_clips, outcome
 from experiments.train import MODEL, SCALES_FILE
+from extractors.features import STREAMS
 from extractors.grid import valid_rows
+
+NATURAL = Path(__file__).parents[1] / "data" / "natural"
 
 
 @pytest.fixture(scope="module")
@@ -80,13 +91,13 @@ def test_the_card_shows_what_the_targets_ask_for(card):
     assert (MODEL / "model.safetensors").stat().st_size <= 10_000_000
 
 
-def test_recovery_on_natural_film_is_what_the_card_says(tmp_path, subjects, card):
+def test_recovery_on_natural_film_is_what_the_card_says(subjects, card):
     model = from_pretrained("vibe-sim", device="cpu")
-    clips, lines = natural_clips(tmp_path)
+    clips = [Measured.load(NATURAL / f"{recipe.id}.npz") for recipe in RECIPES]
     result = outcome(clips, subjects, model.predict)
     figure, told = result.figure(np.ones(1000, bool), interval=False), card.recovery[1]
     assert len(result.signal) == told.valid_trs >= 200
-    assert [line.n_trs for line in lines] == [clip.n_trs for clip in told.clips]
+    assert [clip.n_trs for clip in clips] == [clip.n_trs for clip in told.clips]
     assert figure.r == pytest.approx(told.all.r, abs=0.02)
     assert figure.of_ceiling >= 0.75
     assert 0.9 <= figure.slope <= 1.1
@@ -94,3 +105,29 @@ def test_recovery_on_natural_film_is_what_the_card_says(tmp_path, subjects, card
     for network in ("Vis", "DorsAttn", "Default"):
         mine = result.figure(load_atlas().mask(network), interval=False)
         assert mine.r == pytest.approx(told.networks[network].r, abs=0.03), network
+
+
+def test_a_natural_film_measures_as_it_is_kept(tmp_path):
+    """One film of the six, another one in another order of the tests; all take most of a minute."""
+    recipe = random.choice(RECIPES)
+    (clip,), (line,) = natural_clips(tmp_path, only=recipe.id)
+    kept = Measured.load(NATURAL / f"{recipe.id}.npz")
+    assert (clip.name, clip.present, line.name, line.n_trs) == (kept.name, kept.present, recipe.title, kept.n_trs)
+    for name, now in {**clip.streams, "truth": clip.truth}.items():
+        before = kept.truth if name == "truth" else kept.streams[name]
+        assert now.shape == before.shape
+        spread = before.std(0) + 1e-6
+        assert np.abs((now - before) / spread).max() < 0.5, (recipe.id, name)
+        assert np.abs((now - before) / spread).mean() < 0.01, (recipe.id, name)
+
+
+def keep_natural_clips() -> None:
+    """Measure the natural films anew, after a change of the extractors or of the films; then ``make model``."""
+    with tempfile.TemporaryDirectory() as folder:
+        for clip in natural_clips(Path(folder))[0]:
+            present = [clip.present[stream] for stream in STREAMS]
+            np.savez_compressed(NATURAL / f"{clip.name}.npz", truth=clip.truth, present=present, **clip.streams)
+
+
+if __name__ == "__main__":
+    keep_natural_clips()
