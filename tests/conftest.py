@@ -1,9 +1,25 @@
-"""What tests may need of the machine: missing espeak-ng is one skip at home and a failure in CI."""
+"""What tests may need of the machine, and how several workers share them.
+
+Missing espeak-ng is one skip at home and a failure in CI. The tests of a file stay with one worker, so that what they share is made once; the longest
+begin first.
+"""
 
 import ctypes.util
 import os
 
 import pytest
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if getattr(config.option, "numprocesses", None):  # there are as many workers as cores: threads of their own would only wait for each other
+        for library in ("OMP", "OPENBLAS", "MKL"):
+            os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    alone = item.get_closest_marker("xdist_group") or item.get_closest_marker("make_model")
+    if not alone:
+        item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -13,4 +29,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.get_closest_marker("make_model") is None)  # the longest test begins first, the others stay shuffled
+    def turn(item: pytest.Item) -> int:
+        return 0 if item.get_closest_marker("make_model") else 1 if item.get_closest_marker("browser") else 2
+
+    items.sort(key=turn)  # those of equal length stay shuffled

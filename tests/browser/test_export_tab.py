@@ -15,7 +15,7 @@ from experiments.examples import list_examples, load_example
 from experiments.export import safe_name
 from tests.page_server import Pace, serving
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("page")]
+pytestmark = pytest.mark.browser
 STATE = "window.__cineglass.state()"
 FIRST = list_examples()[0].id
 

@@ -14,7 +14,7 @@ from extractors.grid import TR
 from tests.films import write_film
 from tests.page_server import NASTY, Pace, serving
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("page")]
+pytestmark = pytest.mark.browser
 STATE = "window.__cineglass.state()"
 SHORT_S = 16.0
 FIRST, SECOND, *_ = [example.id for example in list_examples()]

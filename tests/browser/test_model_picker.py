@@ -15,7 +15,7 @@ from tests.browser.test_page import STATE, landed, natural_film, shown, status, 
 from tests.page_server import Pace, serving, wait_until
 from tests.tiny_vibe import tiny_vibe, tiny_video
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("page")]
+pytestmark = pytest.mark.browser
 VIBE = "ShreyDixit/VIBE-Qwen2.5-14B"
 LAYERS = 40
 """Of the tiny picture backbone: enough work that Stop can be pressed while it goes on."""

@@ -14,7 +14,7 @@ from experiments.examples import list_examples
 from tests.films import write_film
 from tests.page_server import NASTY, Pace, app_process, serving, wait_until
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("page")]
+pytestmark = pytest.mark.browser
 NASTY_FILE = "<img src=x onerror='window.__fired=1'> ${window.__fired=1} `b`.mp4"
 STATE = "window.__cineglass.state()"
 SHORT_S = 16.0
@@ -63,11 +63,11 @@ def shown(page) -> dict:
 
 
 def status(page) -> str:
-    return page.locator(".cp-status").get_attribute("data-state")
+    return page.locator("#cp-status .cp-status").get_attribute("data-state")
 
 
 def wait_status(page, state: str, seconds: float = 15.0):
-    page.wait_for_selector(f".cp-status[data-state={state}]", timeout=seconds * 1000, state="attached")
+    page.wait_for_selector(f"#cp-status .cp-status[data-state={state}]", timeout=seconds * 1000, state="attached")
 
 
 def choose_film(page, path: Path):
@@ -180,7 +180,7 @@ def test_a_run_tells_its_stages_and_ends_in_a_result(visit, pace, film):
     wait_status(page, "working")
     page.wait_for_selector(".cp-stages li[data-state=active]:has-text('Picture')")
     assert page.locator(".cp-stages li[data-state=done]").all_inner_texts()[0].startswith("Check and prepare the film")
-    assert float(page.locator(".cp-bar").get_attribute("aria-valuenow")) > 0
+    assert float(page.locator("#cp-status .cp-bar").get_attribute("aria-valuenow")) > 0
     assert shown(page)["state"] == "working"
     pace.go.set()
     wait_status(page, "done")

@@ -14,7 +14,7 @@ from encoder.curves import curve_ids
 from extractors.grid import TR, tr_of
 from tests.browser.player_page import DURATION, NASTY, ROWS, planted_spread, planted_value, serve, spoken
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("player")]
+pytestmark = pytest.mark.browser
 ATLAS = json.loads((Path(__file__).parents[2] / "assets/player/atlas.json").read_text(encoding="utf-8"))
 STATE = "window.__cineglass.state()"
 

@@ -15,7 +15,7 @@ from extractors.grid import TR
 from tests.browser.curves_page import LONG_ROWS, LONG_S, MEASURED, UNKNOWN_ROW, planted_rest, row_at, serve
 from tests.browser.player_page import DURATION, ROWS, planted, planted_value, spoken
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("player_curves")]
+pytestmark = pytest.mark.browser
 ATLAS = json.loads((Path(__file__).parents[2] / "assets/player/atlas.json").read_text(encoding="utf-8"))
 CHUNK = re.compile(r"/cineglass/chunks/(first|second)-(\d+)\.i8")
 SET = "(change) => window.__cineglass.set({ ...change, ...(change.visible ? { visible: new Set(change.visible) } : {}) }, 'curves')"

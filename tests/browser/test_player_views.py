@@ -14,7 +14,7 @@ from extractors.grid import TR, tr_of
 from tests.browser.player_page import ROWS, planted, planted_layer, planted_second, planted_value, serve
 from tests.browser.test_player import ready, seek, send, state
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("player-views")]
+pytestmark = pytest.mark.browser
 ATLAS = json.loads((Path(__file__).parents[2] / "assets/player/atlas.json").read_text(encoding="utf-8"))
 SCREENS = Path(__file__).parents[1] / "data" / "screens"
 SURFACE_READY = "window.__cineglass.panes.surface.ready"

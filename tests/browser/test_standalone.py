@@ -14,7 +14,7 @@ from tests.page_server import wait_until
 from viz.look import Look
 from viz.player_page import write_html
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("player")]
+pytestmark = pytest.mark.browser
 STATE = "window.__cineglass.state()"
 LONG_TRS = 600
 WIDE = {"width": 1300, "height": 1100}

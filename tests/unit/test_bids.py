@@ -30,8 +30,6 @@ from settings import ASSETS, ROOT
 from tests.unit.test_responses import some_ensemble, some_responses
 from viz.bids import IGNORED, _Dataset, _files, task_label, write_bids
 
-pytestmark = pytest.mark.xdist_group("bids")
-
 HOSTILE = "=cmd|' /C calc'!A0 <img src=x onerror=alert(1)> é日本 ../../x.mp4"
 VALIDATOR = Path(sys.executable).with_name("bids-validator-deno")
 ROWS = 26
