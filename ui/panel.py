@@ -1,7 +1,7 @@
 """A drawn part of the page: a constant template, filled in the browser with ``textContent`` only.
 
 Gradio's own HTML templates are not used for values: they are Handlebars whose outcome is run as a JavaScript template string, so a
-file name holding ``${...}`` would be executed. Here the template is constant and assets/page/page.js builds every element.
+file name holding ``${...}`` would be executed. Here the template is constant and assets/page/page.js, with the scripts after it, builds every element.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import gradio as gr
 
 ASSETS_URL = "cineglass/assets/page"
-SCRIPTS = ("page.js", "export.js", "measured.js", "experiment.js", "runs.js")
+SCRIPTS = ("page.js", "models.js", "camera.js", "export.js", "measured.js", "experiment.js", "runs.js")
 HEAD = "".join(f'<script src="{ASSETS_URL}/{name}"></script>' for name in SCRIPTS)
 
 

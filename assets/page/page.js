@@ -19,7 +19,6 @@
   const MANY = 6; // examples, or models: a longer list scrolls by itself
   const AGAIN_AFTER_MS = 200;
   const MOST_TRIES = 60;
-  const FADE_PX = 28; // at the lower edge of such a list
   const HIDDEN_PX = 200; // of the player above the window: by then its film and brain are half gone
 
   // Gradio drops an event while the one before it is out: of several quick choices the newest is said again until the server has heard it.
@@ -342,202 +341,6 @@
       };
     },
 
-    // which model runs: one row each with its state, and what the chosen one lacks
-    models(root, { trigger }) {
-      root.classList.add("cp-models");
-      const set = make("fieldset", "cp-model-list");
-      const missing = make("div", "cp-missing");
-      missing.setAttribute("role", "status");
-      const legend = make("legend", "", "Model");
-      const list = make("div", "cp-model-rows");
-      set.append(legend, list);
-      root.append(set, missing);
-      const name = `model-${Math.random().toString(36).slice(2)}`;
-      const rows = new Map();
-      let wanted = ""; // what was clicked last: answers to earlier clicks do not move the mark back
-      let drawn = "";
-      const told = teller((key) => trigger("choose", { key }));
-      let inView = "";
-      const choose = (key) => {
-        wanted = key;
-        told.say(key);
-      };
-      return (value) => {
-        const models = value.models || [];
-        const keys = models.map((model) => model.key);
-        told.heard(value.chosen);
-        root.dataset.chosen = value.chosen; // for the player's link, which names a model that is not the usual one
-        root.dataset.usual = root.dataset.usual || value.chosen;
-        list.classList.toggle("cp-many", models.length > MANY);
-        legend.textContent = models.length > MANY ? `Model: ${models.length} to choose from` : "Model";
-        if (!keys.includes(wanted)) wanted = "";
-        for (const [key, row] of rows) {
-          if (!keys.includes(key)) {
-            row.label.remove();
-            rows.delete(key);
-          }
-        }
-        for (const model of models) {
-          let row = rows.get(model.key);
-          if (!row) {
-            const label = make("label", "cp-model");
-            const field = make("input");
-            field.type = "radio";
-            field.name = name;
-            field.value = model.key;
-            field.addEventListener("change", () => choose(model.key));
-            row = { label, field, title: make("span", "cp-model-title"), line: make("span", "cp-model-state"), about: make("span", "cp-model-about") };
-            label.append(field, row.title, row.line, row.about);
-            rows.set(model.key, row);
-            list.append(label);
-          }
-          row.label.dataset.state = model.state;
-          row.title.textContent = model.title;
-          row.title.title = model.title;
-          row.line.textContent = model.line;
-          row.about.textContent = model.about;
-          if (!wanted || wanted === value.chosen) row.field.checked = model.key === value.chosen;
-        }
-        const label = rows.get(value.chosen)?.label;
-        if (label && value.chosen !== inView && models.length > MANY) {
-          const [box, frame] = [label.getBoundingClientRect(), list.getBoundingClientRect()];
-          if (box.top < frame.top || box.bottom > frame.bottom - FADE_PX) list.scrollTop += box.top - frame.top - FADE_PX;
-        }
-        inView = value.chosen;
-        const key = JSON.stringify(value.missing || null);
-        if (key === drawn) return; // what is read aloud is not read again
-        drawn = key;
-        missing.hidden = !value.missing;
-        if (!value.missing) {
-          fill(missing, []);
-          return;
-        }
-        const again = make("button", "cp-link", "Look again");
-        again.type = "button";
-        again.addEventListener("click", () => choose(wanted || value.chosen));
-        fill(missing, [
-          make("strong", "", value.missing.message),
-          value.missing.more ? make("p", "", value.missing.more) : null,
-          ...wayOut(value.missing.way_out),
-          again,
-        ]);
-      };
-    },
-
-    // what a run of the chosen model would take here
-    plan(root, { trigger }) {
-      root.classList.add("cp-plan");
-      root.setAttribute("role", "status");
-      const box = make("details");
-      const line = make("summary");
-      const inside = make("div", "cp-plan-inside");
-      box.append(line, inside);
-      const word = make("p", "cp-note cp-plan-busy");
-      const trouble = make("div", "cp-missing");
-      root.append(word, box, trouble);
-      let asked = "";
-      return (value) => {
-        if (value.ask && value.ask !== asked) {
-          asked = value.ask;
-          setTimeout(() => trigger("again", {}));
-        }
-        root.hidden = !value.state;
-        word.hidden = value.state !== "busy";
-        box.hidden = value.state !== "ready";
-        trouble.hidden = value.state !== "problem";
-        word.textContent = value.message && value.state === "busy" ? value.message : "";
-        if (value.state === "problem") {
-          const again = make("button", "cp-link", "Look again");
-          again.type = "button";
-          again.addEventListener("click", () => trigger("again", {}));
-          fill(trouble, [make("strong", "", value.message), ...wayOut(value.way_out), again]);
-        }
-        if (value.state !== "ready") return;
-        line.textContent = value.summary;
-        fill(inside, [table(value.table), ...value.notes.map((text) => make("p", "cp-note", text))]);
-      };
-    },
-
-    // films from the visitor's camera
-    recorder(root, { trigger, upload, props }) {
-      root.classList.add("cp-recorder");
-      if (!window.isSecureContext || !navigator.mediaDevices || !window.MediaRecorder) {
-        root.append(make("p", "cp-note", "Webcam: browsers open a camera only on https or on this very computer (127.0.0.1), and this page is neither. Record a film elsewhere and upload it."));
-        return () => {};
-      }
-      const start = make("button", "cp-button", "Record with the webcam");
-      start.type = "button";
-      const view = make("video", "cp-camera");
-      view.muted = true;
-      view.playsInline = true;
-      view.hidden = true;
-      view.setAttribute("aria-label", "Camera picture");
-      const line = make("p", "cp-note");
-      line.setAttribute("role", "status");
-      root.append(start, view, line);
-      let recording = null;
-
-      const finish = async (stream, chunks, type) => {
-        stream.getTracks().forEach((track) => track.stop());
-        view.hidden = true;
-        view.srcObject = null;
-        start.textContent = "Record with the webcam";
-        start.disabled = true;
-        line.textContent = "Sending the recording …";
-        try {
-          const file = new File(chunks, type.includes("mp4") ? "webcam.mp4" : "webcam.webm", { type });
-          const sent = await upload(file);
-          line.textContent = "";
-          trigger("recorded", { path: sent.path });
-        } catch {
-          line.textContent = "The recording could not be sent. Record a shorter one, or check the connection.";
-        }
-        start.disabled = false;
-      };
-
-      start.addEventListener("click", async () => {
-        if (recording) {
-          recording.stop();
-          return;
-        }
-        let stream;
-        try {
-          stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 }, height: { ideal: 720 } }, audio: true });
-        } catch (error) {
-          line.textContent = error.name === "NotFoundError"
-            ? "No camera with a microphone was found on this computer."
-            : "The browser did not allow the camera. Allow it in the address bar, then try again.";
-          return;
-        }
-        const kinds = ["video/mp4;codecs=avc1.42E01E,mp4a.40.2", "video/webm;codecs=vp8,opus", "video/webm"];
-        const mimeType = kinds.find((kind) => MediaRecorder.isTypeSupported(kind)) || "";
-        const chunks = [];
-        recording = new MediaRecorder(stream, mimeType ? { mimeType } : {});
-        recording.addEventListener("dataavailable", (event) => event.data.size && chunks.push(event.data));
-        const type = recording.mimeType;
-        const began = performance.now();
-        const tick = setInterval(() => {
-          const passed = (performance.now() - began) / 1000;
-          const least = props.value.least;
-          line.textContent = passed < least
-            ? `Recording ${clock(passed)}. A run needs at least ${least.toFixed(0)} s.`
-            : `Recording ${clock(passed)}. Long enough; up to ${clock(props.value.most)}.`;
-          if (passed >= props.value.most && recording) recording.stop();
-        }, 250);
-        recording.addEventListener("stop", () => {
-          clearInterval(tick);
-          recording = null;
-          finish(stream, chunks, type);
-        });
-        view.srcObject = stream;
-        view.hidden = false;
-        view.play().catch(() => {});
-        start.textContent = "Stop recording";
-        recording.start(1000);
-      });
-      return () => {};
-    },
-
     // headings, paragraphs, lists, tables and recovery bars
     article(root) {
       root.classList.add("cp-article");
@@ -712,7 +515,7 @@
 
   const early = []; // parts that were mounted before their script had come
   window.CineglassPage = {
-    tools: { make, fill, problem, ownLink, onScreen },
+    tools: { make, fill, problem, ownLink, onScreen, clock, table, teller, wayOut, MANY },
     add(kind, build) {
       parts[kind] = build;
       for (const tools of early.filter((waiting) => waiting.kind === kind)) this.mount(kind, tools);
