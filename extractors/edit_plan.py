@@ -114,6 +114,8 @@ def _recompress(plan: Plan, edit: Edit) -> None:
 
 
 def _swap(plan: Plan, edit: Edit, others: Mapping[str, Clip]) -> None:
+    if not plan.clip.has_film:
+        raise EditError("no_film", "The clip is words only: there is no film that could be given another sound.", "Choose an edit of its words.")
     name = str(edit["clip"])
     if name not in others:
         close = get_close_matches(name, list(others), n=1)

@@ -197,7 +197,12 @@ def parse_stimulus(text: str) -> Stimulus:
 
 
 def make_stimulus(
-    text: str, *, pictures: Sequence[str | os.PathLike] = (), words: str | None = None, settings: Settings | None = None
+    text: str,
+    *,
+    pictures: Sequence[str | os.PathLike] = (),
+    names: Sequence[str] = (),
+    words: str | None = None,
+    settings: Settings | None = None,
 ) -> Iterator[Any]:
     """Make a stimulus.
 
@@ -207,6 +212,8 @@ def make_stimulus(
         One statement, see :data:`STIMULI`.
     pictures : sequence of path
         PNG, JPEG or WebP files for ``still`` and ``alternate``, at most two.
+    names : sequence of str
+        What people call the pictures; by default the names of their files.
     words : str, optional
         For ``say``: what to say, where it is too long for the statement.
     settings : Settings, optional
@@ -232,7 +239,7 @@ def make_stimulus(
         clip, transcript = _said(stimulus, words, settings)
         yield at(1.0, "The words are timed")
     else:
-        clip = yield from passing_on(_filmed(stimulus, pictures, settings, at))
+        clip = yield from passing_on(_filmed(stimulus, pictures, names, settings, at))
         transcript = no_words(clip.n_trs)
         if "text" in stimulus.kind.streams:  # it is known that nobody speaks, which is another thing than not knowing the words
             transcript = replace(transcript, source=SOURCE, timing="given")
@@ -265,13 +272,15 @@ def _said(stimulus: Stimulus, words: str | None, settings: Settings) -> tuple[Cl
     return Clip(nowhere, None, sha256, None, None, name, duration, rows, None, 0, 0), transcript
 
 
-def _filmed(stimulus: Stimulus, pictures: Sequence[str | os.PathLike], settings: Settings, at) -> Iterator[Stage | Clip]:
+def _filmed(stimulus: Stimulus, pictures: Sequence[str | os.PathLike], names: Sequence[str], settings: Settings, at) -> Iterator[Stage | Clip]:
     """A file written by the child, and let in by the gate like any other."""
     job: dict[str, Any] = {"name": stimulus.name, **dict(stimulus.values)}
     with new_folder(settings) as work:
         if stimulus.kind.pictures:
             paths = _chosen(stimulus, pictures)
-            job["pictures"] = [_copied(path, work / f"picture-{number}") for number, path in enumerate(paths)]
+            called = [*names] or [Path(path).name for path in pictures]
+            first = int(stimulus.get("picture") or 1) - 1
+            job["pictures"] = [_copied(path, called[first + number], work / f"picture-{number}") for number, path in enumerate(paths)]
             job |= {"fps": FPS, "most_pixels": MAX_PICTURE_PIXELS, "height": settings.canonical_height}
         made = work / ("stimulus.mp4" if stimulus.kind.pictures else "stimulus.wav")
         job["out"] = str(made.absolute())
@@ -296,9 +305,9 @@ def _chosen(stimulus: Stimulus, pictures: Sequence[str | os.PathLike]) -> list[P
     return [Path(pictures[number - 1]) for number in needed]
 
 
-def _copied(path: Path, target: Path) -> dict[str, str]:
+def _copied(path: Path, name: str, target: Path) -> dict[str, str]:
     """Copy an upload under a name of our own; what it is, its first bytes say."""
-    shown = display_name(path.name)
+    shown = display_name(name)
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # never waits on a pipe or a device
         with open(descriptor, "rb") as source:

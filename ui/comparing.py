@@ -177,7 +177,7 @@ class Comparing:
         note = ""
         if result is None:
             note = "A has not been run yet: comparing runs it first."
-        elif visit.given and visit.transcript is not visit.shown:
+        elif visit.given and visit.transcript != visit.shown:
             note, result = "The words of A were changed: comparing runs it again first.", None
         elif state is not None and state.card is not None and state.card.model_id != result.responses.model_id:
             note = "A was made by another model than the one chosen below: comparing runs it again first."
@@ -200,7 +200,7 @@ class Comparing:
         """Clips whose sound can be taken: the examples, and the visitor's own."""
         from experiments.examples import list_examples
 
-        mine = [(f"clip-{number}", clip.name) for number, clip in enumerate(visit.clips, 1)]
+        mine = [(f"clip-{number}", clip.name) for number, clip in enumerate(visit.clips, 1) if clip.has_audio]
         return [(one.id, one.title) for one in list_examples(self.settings) if one.id != visit.example] + mine
 
     def _films(self, visit: Visit, edits: str) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from ui.export import ExportTab
 from ui.exporting import Exporting
 from ui.files import comparison_folder
 from ui.line import Job, Line, in_plain_words
+from ui.making import Making
 from ui.measured import Measuring, measured_value
 from ui.model import Offer, why_not
 from ui.my_runs import MyRuns, RunsTab, wire_runs
@@ -34,14 +35,18 @@ from ui.player import Player, failed, kept, working
 from ui.returning import Returning
 from ui.run import RunSection
 from ui.sessions import NO_CLIP, NO_WORDS, Shelf, Visit
-from ui.shown import RUN_FILM, Shown, landing, of_example, of_run, top_value
+from ui.shown import Shown, landing, of_example, of_run, top_value
 from ui.stimulus import StimulusSection
 from ui.wording import OTHER_WORDS, Wording, file_note, line
 from ui.words import WordsTab
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from encoder.cards import Card
     from experiments.models import ModelState
+    from extractors.clip import Clip
+    from extractors.transcript import Transcript
 
 log = logging.getLogger(__name__)
 
@@ -117,6 +122,9 @@ class Handlers:
         self.comparing = Comparing(parts, compare=compare, elsewhere=self.looking_elsewhere, keep=self._keep, show=self._show, **held)
         show_named = {"open_result": lambda *asked: self.opening.open_named(*asked)}
         self.my_runs = MyRuns(parts, settings=settings, shelf=shelf, keep=self._keep, newest=self.newest, **show_named)
+        self.making = Making(
+            parts, settings=settings, shelf=shelf, gate=self.gate, choosing=self.choosing, keep=self._keep, arrived=self._arrived, newest=self.newest
+        )
         self.wording = Wording(parts, keep=self._keep, newest=self.newest, choice=self._choice)
         self.returning = Returning()
         self.opening = Opening(
@@ -126,6 +134,7 @@ class Handlers:
             choosing=self.choosing,
             returning=self.returning,
             keep=self._keep,
+            choice=self._choice,
             show=self._show,
             open_example=self._open_example,
             opened=self.comparing.take_from,
@@ -162,6 +171,7 @@ class Handlers:
             **self._keep(visit, request),
             parts.run.recogniser: self._choice(visit),
             parts.stimulus.clip: {},
+            parts.stimulus.making: self.making.value(request),
             parts.stimulus.transcript_note: {"lines": []},
             parts.stimulus.no_transcript: gr.update(visible=False),
         }
@@ -212,10 +222,17 @@ class Handlers:
         if job.state == "stopped":  # another file came meanwhile
             self.shelf.drop_upload(token)
             return
-        clip = job.result
+        yield await self._arrived(token, job.result, name, visit, request) | {parts.stimulus.making: self.making.value(request)}
+
+    async def _arrived(
+        self, token: str, clip: Clip, name: str, visit: Visit, request: gr.Request, *, written: Transcript | None = None
+    ) -> dict[Any, Any]:
+        """Make a clip that was let in, or made here with the words ``written``, the one that Run takes."""
+        parts = self.parts
         visit = self.newest.get(request.session_hash, visit)  # a run may have ended meanwhile
         mine = {"uploads": (*visit.uploads, token), "clips": (*visit.clips, clip)}
-        visit = visit.but(**NO_CLIP | {"upload": token}, name=name, n_trs=clip.n_trs, duration=clip.duration, **mine, **NO_WORDS)
+        visit = visit.but(**NO_CLIP | {"upload": token, "written": written}, name=name, n_trs=clip.n_trs, duration=clip.duration, **mine)
+        visit = visit.but(**visit.own_words)
         kept_visit = self._keep(visit, request)
         card = await asyncio.to_thread(self.choosing.clip_card, visit, request)
         ready = {
@@ -226,13 +243,13 @@ class Handlers:
             parts.stimulus.delete: gr.update(visible=True),
             parts.stimulus.no_transcript: gr.update(visible=False),
             parts.stimulus.transcript_note: {"lines": []},
-            parts.words.table: words.table_value(visit.shown, editable=False),
+            parts.words.table: words.table_value(written or visit.shown, editable=written is not None),
             parts.words.undo: gr.update(visible=False),
-            parts.words.note: line(OTHER_WORDS),
+            parts.words.note: words.note_value(written) if written is not None else line(OTHER_WORDS),
         }
         if self.runs.of(request.session_hash) is None:
             ready |= {parts.run.status: run.empty(), parts.player: kept()}  # what failed was another clip
-        yield ready | await asyncio.to_thread(self.choosing.button, visit, request)
+        return ready | await asyncio.to_thread(self.choosing.button, visit, request)
 
     def read_transcript(self, visit: Visit, event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
         """Take the words of the clip from a file."""
@@ -281,6 +298,8 @@ class Handlers:
         changes[parts.run.run] = {**changes[parts.run.run], "visible": True}
         changes |= {parts.export.made: {}, parts.stimulus.delete: gr.update(visible=False), parts.run.stop: gr.update(visible=False)}
         self.comparing.clear(request)
+        self.making.clear(request)
+        changes[parts.stimulus.making] = self.making.value(request)
         changes[parts.experiment.status] = run.empty()
         return changes | {parts.run.status: run.empty(), parts.stimulus.transcript_note: line("Your clips and their results are deleted.")}
 
@@ -303,9 +322,10 @@ class Handlers:
     def _choice(self, visit: Visit) -> dict[str, Any]:
         """Where the words of the next run may come from, and where they will."""
         first = self.parts.run.recogniser.value
-        options = [*first["options"]]
+        options = [] if visit.written is not None else [*first["options"]]
         if visit.transcript is not None:
-            options.append(("Edited words" if visit.transcript.edited else "From the file", GIVEN))
+            made = visit.transcript is visit.written
+            options.append(("Edited words" if visit.transcript.edited else "As made" if made else "From the file", GIVEN))
         # the stamp makes every value a new one: what the visitor clicked meanwhile is drawn over
         return {**first, "options": options, "chosen": GIVEN if visit.given else visit.recogniser or first["chosen"], "stamp": secrets.token_hex(4)}
 
@@ -326,7 +346,8 @@ class Handlers:
         told: Any = None
         said = ""
         try:
-            yield {parts.run.run: gr.update(visible=False), parts.run.stop: gr.update(visible=True), parts.run.status: run.of_job(job, 0)}
+            begun = {parts.run.run: gr.update(visible=False), parts.run.stop: gr.update(visible=True), parts.run.status: run.of_job(job, 0)}
+            yield begun | await self.comparing.look(visit, request)
             while not job.over:
                 status = run.of_job(job, self.runs.position(job))
                 if status != told and not job.stopping:
@@ -339,12 +360,13 @@ class Handlers:
                 await asyncio.sleep(POLL_S)
             elsewhere = job.id in self.looking_elsewhere
             if job.state == "stopped":
-                yield idle | {parts.run.status: run.stopped(job)} | ({} if elsewhere else {parts.player: kept()})
+                told = idle | {parts.run.status: run.stopped(job)} | ({} if elsewhere else {parts.player: kept()})
             elif job.error is not None:
                 told = idle | {parts.run.status: run.of_job(job, 0)} | await asyncio.to_thread(self._again, visit, request)
-                yield told | ({} if elsewhere else {parts.player: failed(job.error.message, job.error.hint)})
+                told |= {} if elsewhere else {parts.player: failed(job.error.message, job.error.hint)}
             else:
-                yield idle | await asyncio.to_thread(self._finish, job, visit, request, elsewhere=elsewhere)
+                told = idle | await asyncio.to_thread(self._finish, job, visit, request, elsewhere=elsewhere)
+            yield told | await self.comparing.look(visit, request)
         finally:
             self.looking_elsewhere.discard(job.id)
             if not job.over:
@@ -360,26 +382,31 @@ class Handlers:
         """The generator of a run, made when its turn comes: predict, then put the result on the shelf."""
 
         def start() -> Iterator[Any]:
-            from experiments.results import load_result, save_result
+            from experiments.results import save_result
             from extractors.stages import passing_on
 
-            if visit.upload:
-                film, name = self.shelf.upload(visit.upload), visit.name
-            elif visit.run:
-                film, name = self.shelf.run(visit.run) / RUN_FILM, visit.name
-            elif visit.comparison:
-                film, name = load_result(comparison_folder(visit.comparison, "a", self.shelf)).clip.path, visit.name
-            else:
-                film, name = of_example(visit.example, self.settings).clip.path, visit.name
             given = visit.transcript if visit.given else None
             how = {"transcript": given, "recogniser": visit.recogniser or None, "model": state.id}
-            stages = self.predict(film, **how, settings=self.settings, name=name)
+            stages = self.predict(self._film(visit), **how, settings=self.settings, name=visit.name)
             result = yield from passing_on(stages)
             token, folder = self.shelf.new_run()
             save_result(result, folder, film=True)
             yield Finished(token, result, state.card)
 
         return start
+
+    def _film(self, visit: Visit) -> Path | Clip:
+        """What Run takes: a file that goes through the gate, or a clip that has none or need not."""
+        from experiments.results import load_result
+
+        if visit.upload:
+            film = self.shelf.upload(visit.upload)
+            return film if visit.written is None else visit.clips[-1]
+        if visit.run or visit.comparison:
+            clip = load_result(self.shelf.run(visit.run) if visit.run else comparison_folder(visit.comparison, "a", self.shelf)).clip
+        else:
+            clip = of_example(visit.example, self.settings).clip
+        return clip.path if clip.has_film else clip
 
     def _finish(self, job: Job, visit: Visit, request: gr.Request, *, elsewhere: bool) -> dict[Any, Any]:
         finished = job.result
@@ -396,7 +423,7 @@ class Handlers:
         elif visit.given:
             visit = visit.but(transcript=shown.transcript)  # as it was used: pasted text is aligned by now
         else:
-            visit = visit.but(**NO_WORDS)
+            visit = visit.but(**visit.own_words)
             changes = {section.transcript_note: {"lines": []}, section.no_transcript: gr.update(visible=False)}
         if visit.upload and not another:
             visit = visit.but(result=f"runs/{finished.token}")
@@ -434,6 +461,7 @@ class Handlers:
         self.exporting.leave(request.session_hash)
         self.measuring.leave(request.session_hash)
         self.comparing.leave(request.session_hash)
+        self.making.leave(request.session_hash)
         self.my_runs.leave(request.session_hash)
         self.newest.pop(request.session_hash, None)
 
@@ -480,6 +508,7 @@ def wire(demo: gr.Blocks, handlers: Handlers) -> None:
         parts.measured,
         section.gallery,
         section.clip,
+        section.making,
         section.delete,
         section.transcript_note,
         section.no_transcript,
@@ -504,10 +533,14 @@ def wire(demo: gr.Blocks, handlers: Handlers) -> None:
         section.gallery.pick(handlers.pick_example, [parts.visit], scene, **now),
         section.upload.dropped(handlers.receive_upload, [parts.visit], scene, **long),
         section.recorder.recorded(handlers.receive_recording, [parts.visit], scene, **long),
+        section.making.make(handlers.making.make, [parts.visit], scene, **long),
         running.picker.choose(handlers.choosing.choose, [parts.visit], scene, **now),
     )
     for event in changes_clip:
         event.then(handlers.choosing.plan_run, [parts.visit], planned, **long)
+    pictures = [parts.visit, section.making, section.delete]
+    section.making.dropped(handlers.making.add_picture, [parts.visit], pictures, **all_of_them)
+    section.making.remove(handlers.making.drop_picture, [parts.visit], pictures, **all_of_them)
     running.plan.again(handlers.choosing.plan_run, [parts.visit], planned, **long)
     given = section.transcript_file.dropped(handlers.read_transcript, [parts.visit], scene, **now)
     left_out = section.no_transcript.click(handlers.leave_transcript, [parts.visit], scene, **now)
@@ -527,7 +560,7 @@ def wire(demo: gr.Blocks, handlers: Handlers) -> None:
     ready = panel.open(handlers.opening.open_ready, [parts.visit], scene, **all_of_them)
     panel.stop(comparing.stop, [parts.visit], scene, cancels=[comparison], **now)
     listed = wire_runs(handlers.my_runs, scene, (opened, run_event, comparison, deleted), now=now, long=long)
-    for event in (opened, ready, *listed, *changes_clip, given, left_out, source, run_event, stopped, deleted, edited, undone):  # another A
+    for event in (opened, ready, *listed, *changes_clip, given, left_out, source, stopped, deleted, edited, undone):  # another A
         event.then(comparing.look, [parts.visit], [panel], **now)
     made = [parts.visit, parts.export.made]
     making = parts.export.kinds.make(handlers.exporting.make, [parts.visit], made, **long)

@@ -30,6 +30,9 @@ NAMES = {("shuffle", "seconds"): "pieces of", ("scramble", "block_trs"): "pieces
 ABOUT_WORDS = ("remove", "rewrite")
 NULL_GROUP = "Small changes that should not matter"
 
+NO_SOUND = "This clip has no sound that could be heard."
+BACKWARDS = "words played backwards are no words"
+
 READS = {
     "keep": ("as in A", "The model reads the words of A, moved with the film where the film is moved."),
     "hear": ("heard again", "A recogniser listens to the changed sound, and the model reads what it hears."),
@@ -173,7 +176,10 @@ def experiment_value(
         "words": {
             "policy": policy,
             "chosen": chosen,
-            "options": [{"key": key, "label": label, "says": says} for key, (label, says) in READS.items()],
+            "options": [
+                {"key": key, "label": label, "says": says, "why_not": NO_SOUND if key == "hear" and not base.has_audio else ""}
+                for key, (label, says) in READS.items()
+            ],
         },
         "lost": [
             {
@@ -277,6 +283,8 @@ def _no_edit(kind: EditKind, base: Base, clips: Sequence[tuple[str, str]]) -> st
         return "there is no other clip here"
     tracks = {"picture": base.has_video, "sound": base.has_audio}
     needed = [track for track in tracks if track in kind.touches]
+    if kind.name == "reverse" and not any(tracks.values()):
+        return BACKWARDS
     if needed and "time" not in kind.touches and not any(tracks[track] for track in needed):
         return f"this clip has no {' or '.join(needed)}"
     if set(kind.touches) == {"words"} and not base.has_words:

@@ -11,6 +11,7 @@ from extractors.errors import CineglassError
 from settings import Settings
 from ui import link, model
 from ui.choosing import Choosing
+from ui.making import is_made
 from ui.player import empty
 from ui.returning import Returning
 from ui.sessions import NO_CLIP, Shelf, Visit
@@ -40,8 +41,8 @@ class Opening:
     shelf : Shelf
     choosing : Choosing
     returning : Returning
-    keep, show, open_example : callable
-        Of :class:`ui.events.Handlers`: keep a visit, show a result, go over to an example.
+    keep, choice, show, open_example : callable
+        Of :class:`ui.events.Handlers`: keep a visit, say where its words may come from, show a result, go over to an example.
     opened : callable
         Told of a comparison that is shown, and to whom.
     arrive : callable
@@ -57,6 +58,7 @@ class Opening:
         choosing: Choosing,
         returning: Returning,
         keep: Callable[[Visit, gr.Request], dict[Any, Any]],
+        choice: Callable[[Visit], dict[str, Any]],
         show: Callable[[Shown], dict[Any, Any]],
         open_example: Callable[[Visit, Shown, gr.Request], dict[Any, Any]],
         opened: Callable[[Comparison, gr.Request], None],
@@ -68,6 +70,7 @@ class Opening:
         self.choosing = choosing
         self.returning = returning
         self._keep = keep
+        self._choice = choice
         self._show = show
         self._open_example = open_example
         self._opened = opened
@@ -100,8 +103,10 @@ class Opening:
             changes[parts.export.made] = {"state": "done", "message": "", "made": list(left.made)}
         if again and self.shelf.has_upload(left.upload):
             about = {"name": left.name, "n_trs": left.n_trs, "duration": left.duration}
-            visit = changes[parts.visit].but(**NO_CLIP | {"upload": left.upload, "result": left.result}, **about)
+            visit = changes[parts.visit].but(**NO_CLIP | {"upload": left.upload, "result": left.result, "written": left.written}, **about)
+            visit = visit.but(**visit.own_words)
             changes |= self._keep(visit, request) | self.choosing.button(visit, request)
+            changes[parts.run.recogniser] = self._choice(visit)
             changes[parts.stimulus.clip] = self.choosing.clip_card(visit, request)
             changes[parts.stimulus.gallery] = gr.update(value={**parts.stimulus.gallery.value, "chosen": None})
         return changes
@@ -137,7 +142,10 @@ class Opening:
         if shown.example:
             return self._open_example(visit, shown, request)
         about = {"name": shown.title, "n_trs": shown.n_trs, "duration": shown.duration, "shown": shown.transcript}
-        visit = visit.but(**NO_CLIP | {"run": asked.run, "comparison": asked.comparison}, **about)
+        written = shown.transcript if is_made(shown.clip, shown.transcript) else None
+        visit = visit.but(**NO_CLIP | {"run": asked.run, "comparison": asked.comparison, "written": written}, **about)
+        visit = visit.but(**visit.own_words)
         card = self.choosing.clip_card(visit, request, shown.clip)
         kept_visit = self._keep(visit, request)
-        return self._show(shown) | kept_visit | {self.parts.stimulus.clip: card} | self.choosing.button(visit, request, states)
+        around = {self.parts.stimulus.clip: card, self.parts.run.recogniser: self._choice(visit)}
+        return self._show(shown) | kept_visit | around | self.choosing.button(visit, request, states)

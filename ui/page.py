@@ -121,7 +121,7 @@ def launch_arguments(demo: gr.Blocks, settings: Settings | None = None) -> dict[
         "strict_cors": True,
         "max_threads": 40 + 2 * settings.queue_size,
         "theme": theme(),
-        "css_paths": [ASSETS / "page" / name for name in ("page.css", "experiment.css", "runs.css")],
+        "css_paths": [ASSETS / "page" / name for name in ("page.css", "experiment.css", "making.css", "runs.css")],
         "favicon_path": str(ASSETS / "page" / "favicon.png"),
         "footer_links": ["api"],
         "app_kwargs": {"routes": files.routes(shelf), "lifespan": _housekeeping(shelf)},

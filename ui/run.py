@@ -104,7 +104,7 @@ def run_section(models: dict[str, Any], recognisers: list[tuple[str, str]], chos
         gr.HTML("<h2>3 Run</h2>", elem_classes="cp-section-title", apply_default_css=False)
         picker = Panel("models", models, sends=("choose",), elem_id="cp-models")
         recogniser = Panel("choice", {"label": "Words", "options": recognisers, "chosen": chosen}, sends=("choose",), elem_id="cp-recogniser")
-        note = Panel("notes", {"lines": notes})
+        note = Panel("notes", {"lines": notes}, elem_id="cp-recogniser-note")
         plan = Panel("plan", {}, sends=("again",), elem_id="cp-plan")
         with gr.Row(elem_id="cp-run-buttons"):
             run = gr.Button("Run", variant="primary", elem_id="cp-run", interactive=not why_not)

@@ -54,6 +54,8 @@ class Visit:
         Name of the file that ``transcript`` came from; "" for edits.
     shown : Transcript or None
         Words of the result in the player, as it was made.
+    written : Transcript or None
+        Words of a clip that was made in the page (:mod:`extractors.stimuli`), where nobody need listen; None for every other clip.
     uploads, runs, comparisons, clips, exports : tuple
         Everything this visit brought here, for *delete now*: ids, and the admitted clips.
     made : tuple of dict
@@ -75,6 +77,7 @@ class Visit:
     given: bool = False
     words_file: str = ""
     shown: Transcript | None = None
+    written: Transcript | None = None
     uploads: tuple[str, ...] = ()
     runs: tuple[str, ...] = ()
     comparisons: tuple[str, ...] = ()
@@ -102,12 +105,17 @@ class Visit:
         named = (("examples", self.example), ("runs", self.run), ("comparisons", self.comparison))
         return next((f"{kind}/{id}" for kind, id in named if id), "")
 
+    @property
+    def own_words(self) -> dict[str, Any]:
+        """Changes that take the words of a file or of a person's hand away: those that the clip was made with come back."""
+        return NO_WORDS if self.written is None else NO_WORDS | {"transcript": self.written, "given": True}
+
     def but(self, **changes: object) -> Visit:
         """A copy with some fields changed."""
         return replace(self, **changes)
 
 
-NO_CLIP: dict[str, Any] = {"upload": "", "example": "", "run": "", "comparison": "", "result": ""}
+NO_CLIP: dict[str, Any] = {"upload": "", "example": "", "run": "", "comparison": "", "result": "", "written": None}
 """Changes of a visit that goes over to another clip, before that one is named."""
 
 NO_WORDS: dict[str, Any] = {"transcript": None, "given": False, "words_file": ""}
@@ -172,6 +180,24 @@ class Shelf:
             ) from error
         return token
 
+    def keep_stimulus(self, statement: str) -> str:
+        """Return the id of a clip that was made here. Its film lies with the canonical clips; the statement stands for it, and ends with its time.
+
+        Raises
+        ------
+        CacheError
+            ``disk`` when it cannot be kept.
+        """
+        token = secrets.token_hex(16)
+        try:
+            (self.uploads / token).mkdir(parents=True)
+            (self.uploads / token / "film").write_text(statement, encoding="utf-8")
+        except OSError as error:
+            self.drop_upload(token)
+            said = "The stimulus could not be kept: the disk of this machine is full or cannot be written."
+            raise CacheError("disk", said, "Try again later.") from error
+        return token
+
     def upload(self, token: str) -> Path:
         """File of an upload; raises CacheError ``gone`` when it has expired or was deleted."""
         if not self.has_upload(token):
@@ -179,7 +205,7 @@ class Shelf:
         return self.uploads / token / "film"
 
     def has_upload(self, token: str) -> bool:
-        """Whether an upload is still here."""
+        """Whether an upload, or a clip that was made here, is still kept."""
         return bool(TOKEN.fullmatch(token)) and (self.uploads / token / "film").is_file()
 
     def new_run(self) -> tuple[str, Path]:

@@ -1,4 +1,4 @@
-"""The Stimulus section: examples with finished results, an upload, the webcam, a transcript file; how long a clip stays, and delete now."""
+"""The Stimulus section: examples, an upload, the webcam, a stimulus made here, a transcript file; how long a clip stays, and delete now."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import gradio as gr
 
 from extractors.grid import TR
 from settings import Settings
+from ui.making import making_value
 from ui.panel import Panel
 
 WEBCAM_MOST_S = 180.0
@@ -26,6 +27,7 @@ class StimulusSection:
     clip: Panel
     delete: gr.Button
     recorder: Panel
+    making: Panel
     transcript_file: Panel
     transcript_note: Panel
     no_transcript: gr.Button
@@ -49,13 +51,14 @@ def stimulus_section(examples: list[dict[str, Any]], chosen: str | None, setting
         upload = Panel("drop", drop, sends=("dropped",), elem_id="cp-upload")
         clip = Panel("clip", {}, elem_id="cp-clip")
         recorder = Panel("recorder", {"least": settings.min_trs * TR, "most": WEBCAM_MOST_S}, sends=("recorded",), elem_id="cp-recorder")
+        making = Panel("making", making_value(settings), sends=("make", "dropped", "remove"), elem_id="cp-making")
         words_file = {"text": "Add a transcript file", "accept": ".srt,.vtt,.tsv,.json,.txt", "most_mb": TRANSCRIPT_MOST_MB, "slim": True}
         transcript_file = Panel("drop", words_file, sends=("dropped",), elem_id="cp-transcript-file")
         transcript_note = Panel("notes", {"lines": []}, elem_id="cp-transcript-note")
         no_transcript = gr.Button("Leave the file out", size="sm", visible=False, elem_id="cp-no-transcript")
         Panel("notes", {"lines": [{"text": keeping(settings)}]}, elem_id="cp-keeping")
         delete = gr.Button("Delete my clips and results now", size="sm", visible=False, elem_id="cp-delete")
-    return StimulusSection(gallery, upload, clip, delete, recorder, transcript_file, transcript_note, no_transcript)
+    return StimulusSection(gallery, upload, clip, delete, recorder, making, transcript_file, transcript_note, no_transcript)
 
 
 def keeping(settings: Settings) -> str:
@@ -72,7 +75,8 @@ def keeping(settings: Settings) -> str:
 
 def clip_value(*, name: str, duration: float, n_trs: int, has_video: bool, has_audio: bool, notices: tuple[str, ...] = ()) -> dict[str, Any]:
     """What the clip card shows of a clip that may run."""
-    tracks = "picture and sound" if has_video and has_audio else "picture, no sound" if has_video else "sound, no picture"
+    there = {(True, True): "picture and sound", (True, False): "picture, no sound", (False, True): "sound, no picture"}
+    tracks = there.get((has_video, has_audio), "words only")
     return {"name": name, "duration": duration, "n_trs": n_trs, "tracks": tracks, "notices": list(notices)}
 
 

@@ -10,7 +10,7 @@ import gradio as gr
 from extractors.errors import CineglassError
 from extractors.transcript import Transcript
 from ui import words
-from ui.sessions import NO_WORDS, Visit
+from ui.sessions import Visit
 
 if TYPE_CHECKING:
     from ui.events import Parts
@@ -60,14 +60,15 @@ class Wording:
         }
 
     def undo(self, visit: Visit, request: gr.Request) -> dict[Any, Any]:
-        """Back to the words of the result in the player."""
+        """Back to the words of the result in the player, or to those that the clip was made with."""
         part = self.parts.words
-        visit = visit.but(**NO_WORDS)
+        visit = visit.but(**visit.own_words)
+        left = visit.transcript or visit.shown
         return {
             **self._keep(visit, request),
             self.parts.run.recogniser: self._choice(visit),
-            part.table: words.table_value(visit.shown),
-            part.note: words.note_value(visit.shown),
+            part.table: words.table_value(left),
+            part.note: words.note_value(left),
             part.undo: gr.update(visible=False),
         }
 

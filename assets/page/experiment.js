@@ -54,6 +54,8 @@
     return { frame, set: (now) => document.activeElement !== field && (field.value = now ?? "") };
   }
 
+  Object.assign(window.CineglassPage.tools, { control, statement }); // for whatever else is chosen by a table of the language
+
   // What most visits need not know comes last, below the stages of the comparison
   let lower = null;
   const early = [];
@@ -259,6 +261,8 @@
       const now = mine.words || value.policy;
       for (const [key, field] of readings) {
         field.checked = key === now;
+        field.disabled = Boolean(value.options.find((option) => option.key === key)?.why_not) && key !== now;
+        field.parentElement.title = value.options.find((option) => option.key === key)?.why_not || "";
       }
       readSays.textContent = value.options.find(({ key }) => key === now)?.says || "";
     }
