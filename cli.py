@@ -11,12 +11,12 @@ import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
-from experiments.telling import finished_result, only_taken, planned, say_notes, say_result, size_text
-from experiments.terminal import INTERRUPTED, MISSING, TERMINATED, USAGE, fail, must_be_there, show, spoken, writable_folder, write_text
+from experiments.telling import finished_result, listener_of, only_taken, planned, say_notes, say_result, settings_with, size_text
+from experiments.terminal import INTERRUPTED, MISSING, TERMINATED, USAGE, must_be_there, show, spoken, writable_folder, write_text
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="A film clip becomes four predicted brains.")
 
@@ -57,6 +57,7 @@ def _subjects(text: str) -> tuple[int, ...]:
 
 
 Film = Annotated[Path, typer.Argument(metavar="CLIP", help="A film or sound file.", show_default=False)]
+AnyClip = Annotated[str, typer.Argument(metavar="A", help="A film or sound file, a folder that predict wrote, or an example.", show_default=False)]
 Words = Annotated[Path | None, typer.Option("--transcript", help="Words to use instead of recognising them: SRT, VTT, JSON, TSV or plain text.")]
 Listen = Annotated[Recogniser | None, typer.Option("--recogniser", help="Who listens for words; by default the setting.")]
 NoSpeech = Annotated[bool, typer.Option("--no-speech", help="Run without words.")]
@@ -109,9 +110,9 @@ def predict(
         from experiments.results import save_result
 
         must_be_there(clip, transcript)
-        listener = _recogniser(recogniser, no_speech, transcript)
+        listener = listener_of(recogniser, no_speech, transcript)
         with writable_folder(out):
-            settings = _settings(low_mem, device)
+            settings = settings_with(low_mem, device)
             taken = planned(clip, model, settings, allow_short=allow_short, quiet=quiet)
             entering = {"transcript": transcript, "recogniser": listener, "allow_short": allow_short, "lesions": lesions}
             result = show(job(taken, subjects=chosen, model=model, settings=settings, **entering), quiet=quiet)
@@ -140,8 +141,8 @@ def bake(
         from experiments.results import load_result
 
         must_be_there(clip, transcript)
-        listener = _recogniser(recogniser, no_speech, transcript)
-        settings = _settings(low_mem, device)
+        listener = listener_of(recogniser, no_speech, transcript)
+        settings = settings_with(low_mem, device)
         taken = planned(clip, model, settings, allow_short=allow_short, quiet=quiet)
         entering = {"transcript": transcript, "recogniser": listener, "allow_short": allow_short}
         made = show(job(taken, out=out, model=model, title=title, caption=caption, settings=settings, **entering), quiet=quiet)
@@ -167,9 +168,9 @@ def features(
         from experiments.features import save_features
 
         must_be_there(clip, transcript)
-        listener = _recogniser(recogniser, no_speech, transcript)
+        listener = listener_of(recogniser, no_speech, transcript)
         with writable_folder(out):
-            settings = _settings(low_mem, device)
+            settings = settings_with(low_mem, device)
             taken = planned(clip, model, settings, allow_short=allow_short, quiet=quiet)
             entering = {"transcript": transcript, "recogniser": listener, "allow_short": allow_short}
             admitted, _, found = show(job(taken, model=model, settings=settings, **entering), quiet=quiet)
@@ -238,17 +239,12 @@ def streams(
     """Compute the feature streams of a film and print their shapes and ranges."""
     with spoken():
         from experiments.intake import streams as job
+        from experiments.telling import say_streams
 
         must_be_there(clip, transcript)
-        listener = _recogniser(recogniser, no_speech, transcript)
+        listener = listener_of(recogniser, no_speech, transcript)
         admitted, words, features = show(job(clip, transcript=transcript, recogniser=listener, allow_short=allow_short), quiet=quiet)
-        print(f"{admitted.n_trs} TRs in {admitted.duration:.2f} s; words: {words.source}, {len(words.words)}")
-        print("stream\tpresent\trows\tdim\tmean\tsd\tmin\tmax\tcached\textractor")
-        for name, array in features.items():
-            present = "yes" if features.present[name] else "no"
-            cached = "yes" if name in features.from_cache else "no"
-            numbers = "\t".join(f"{value:.4g}" for value in (array.mean(), array.std(), array.min(), array.max()))
-            print(f"{name}\t{present}\t{array.shape[0]}\t{array.shape[1]}\t{numbers}\t{cached}\t{features.extractors[name]}")
+        say_streams(admitted, words, features)
 
 
 @app.command()
@@ -307,7 +303,7 @@ def plan(
     with spoken():
         from experiments.models import card_of, model_plan
 
-        settings = _settings(low_mem, device)
+        settings = settings_with(low_mem, device)
         chosen = model or settings.model
         made = model_plan(chosen, duration_s=60 * minutes, settings=settings)
         if made is not None and made.ok:
@@ -396,7 +392,7 @@ def accuracy(
 
 @app.command()
 def compare(
-    clip: Annotated[str, typer.Argument(metavar="A", help="A film or sound file, a folder that predict wrote, or an example.", show_default=False)],
+    clip: AnyClip,
     edits: Annotated[str, typer.Argument(metavar="EDITS", help="What is changed in B, for example mute; `edits` lists the words.")] = "",
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for both results and the table.")] = Path("comparison"),
     lesions: Annotated[str, typer.Option(help="What the model loses in B, for example 'text mean'.")] = "",
@@ -420,9 +416,9 @@ def compare(
         from experiments.telling import first_condition, say_comparison
 
         must_be_there(other, *(clips or ()))
-        listener = _recogniser(recogniser, no_speech, transcript)
+        listener = listener_of(recogniser, no_speech, transcript)
         with writable_folder(out):
-            settings = _settings(False, device)
+            settings = settings_with(False, device)
             first = first_condition(clip, transcript=transcript, recogniser=listener)
             named = {str(number): path for number, path in enumerate(clips or (), 1)}
             second = edits if other is None else Condition(film=other, edits=edits, lesions=lesions, recogniser=listener, others=named)
@@ -430,6 +426,67 @@ def compare(
             found = show(job(first, second, settings=settings, allow_short=allow_short, **about), quiet=quiet)
             save_comparison(found, out)
         say_comparison(found, out)
+
+
+@app.command()
+def cross(
+    clip: AnyClip,
+    first: Annotated[str, typer.Argument(metavar="FIRST", help="The first factor: edits, for example blank.")] = "",
+    second: Annotated[str, typer.Argument(metavar="SECOND", help="The second factor, for example mute.")] = "",
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the tables.")] = Path("design"),
+    other: Annotated[Path | None, typer.Option("--with", help="Another film instead: both pictures with both sound tracks.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the intervals.")] = 0,
+    model: Model = None,
+    device: Where = None,
+    transcript: Words = None,
+    recogniser: Listen = None,
+    no_speech: NoSpeech = False,
+    allow_short: Short = False,
+    quiet: Quiet = False,
+) -> None:
+    """Cross two changes of a film, or two pictures with two sound tracks: main effects and interaction in effects.tsv."""
+    with spoken():
+        from experiments.design_files import write_design
+        from experiments.telling import design_job, say_design
+
+        must_be_there(other)
+        words = {"transcript": transcript, "recogniser": listener_of(recogniser, no_speech, transcript)}
+        about = {"model": model, "settings": settings_with(False, device), "seed": seed, "allow_short": allow_short}
+        job = design_job(clip, first, second, other, **words, **about)
+        with writable_folder(out):
+            found = show(job, quiet=quiet)
+            files = write_design(found, out)
+        say_design(found, files)
+
+
+@app.command()
+def sets(
+    a: Annotated[list[str], typer.Option("--a", help="A clip of set A: a film, a folder that predict wrote, or an example. Give it once for each.")],
+    b: Annotated[list[str] | None, typer.Option("--b", help="A clip of set B.")] = None,
+    edits: Annotated[str, typer.Option(help="Instead of --b: what is changed in every clip of A, which makes pairs.")] = "",
+    paired: Annotated[bool, typer.Option("--paired", help="The first of A belongs to the first of B, and so on.")] = False,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the tables.")] = Path("sets"),
+    statistic: Annotated[str | None, typer.Option(help="mean or spread; by default mean where the model is calibrated.")] = None,
+    subject: Annotated[int | None, typer.Option(help="One subject; by default the mean of all.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of random relabellings.")] = 0,
+    model: Model = None,
+    device: Where = None,
+    recogniser: Listen = None,
+    no_speech: NoSpeech = False,
+    allow_short: Short = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compare two conditions over sets of clips, with p-values: set.tsv, parcels.tsv, clips.tsv."""
+    with spoken():
+        from experiments.design_files import write_set
+        from experiments.telling import say_set, set_job
+
+        about = {"recogniser": listener_of(recogniser, no_speech, None), "paired": paired, "statistic": statistic, "subject": subject, "seed": seed}
+        job = set_job(a, b or (), edits, **about, model=model, settings=settings_with(False, device), allow_short=allow_short)
+        with writable_folder(out):
+            found = show(job, quiet=quiet)
+            files = write_set(found, out, change=edits)
+        say_set(found, files)
 
 
 @app.command()
@@ -461,7 +518,7 @@ def run_again(
         from experiments.capsule_run import run_capsule
 
         must_be_there(capsule, film)
-        found = show(run_capsule(capsule, film, model=model, settings=_settings(low_mem, device)), quiet=quiet)
+        found = show(run_capsule(capsule, film, model=model, settings=settings_with(low_mem, device)), quiet=quiet)
         print("\n".join(found.lines()))
 
 
@@ -508,31 +565,11 @@ def recovery(model: Model = None) -> None:
         print("\n".join(recovery_lines(card_of(model or get_settings().model))))
 
 
-def _settings(low_mem: bool, device: Device | None) -> Any:
-    """The settings of this process, with what the command says."""
-    from settings import get_settings
-
-    settings = get_settings().model_copy(update=({"low_mem": True} if low_mem else {}) | ({"device": device.value} if device else {}))
-    if settings.device in (Device.cuda, Device.mps):
-        from encoder.checkpoints import choose_device
-
-        choose_device(settings.device)  # when it is not here, that is said now and not behind minutes of work
-    return settings
-
-
 def _agreed(question: str) -> bool:
     try:
         return typer.confirm(question, err=True)
     except typer.Abort:
         raise SystemExit(INTERRUPTED) from None
-
-
-def _recogniser(recogniser: Recogniser | None, no_speech: bool, transcript: Path | None) -> str | None:
-    """Which recogniser is meant; exits with a usage error when the options contradict each other."""
-    asked = [name for name, given in (("--no-speech", no_speech), ("--transcript", transcript), ("--recogniser", recogniser)) if given]
-    if len(asked) > 1:
-        fail(f"{' and '.join(asked)} cannot be given together. Choose one of them.", USAGE)
-    return "none" if no_speech else recogniser.value if recogniser else None
 
 
 def main() -> NoReturn:

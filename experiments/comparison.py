@@ -184,7 +184,7 @@ def compare(
     waiting = WaitingModel(read(chosen, settings=settings), device=settings.device) if isinstance(chosen, str) else None
     how = {"model": waiting or chosen, "settings": settings, "allow_short": allow_short}
     try:
-        first: Result = yield from passing_on(_first(a, waiting, **how))
+        first: Result = yield from passing_on(first_result(a, waiting, **how))
         subjects = first.responses.subjects
         if isinstance(b, str):
             condition = Condition(film=first.clip, transcript=first.transcript, edits=edits, lesions=lesions, others=others or {})
@@ -212,12 +212,22 @@ def is_here(clip: Clip) -> bool:
     return not clip.has_video or (clip.path is not None and clip.path.is_file())
 
 
-def _first(a: Result | Condition | Film, waiting: WaitingModel | None, **how: Any) -> Generator[Any, None, None]:
-    """The result of A: the one that is there, when this model would give it again, else a new one."""
+def clip_of(result: Result, *, settings: Settings) -> Generator[Any, None, None]:
+    """The clip of a finished result; one that was read from disk goes through the gate again, and is the same film. The last item is the Clip."""
+    if is_here(result.clip):
+        yield result.clip
+        return
+    yield from admitted(result.clip.path, name=result.clip.name, settings=settings, allow_short=True)
+
+
+def first_result(a: Result | Condition | Film, waiting: WaitingModel | None, **how: Any) -> Generator[Any, None, None]:
+    """The result of A, whose clip can be edited and run: the one that is there, when this model would give it again, else a new one.
+
+    Takes ``model``, ``settings`` and ``allow_short`` of :func:`compare`; ``waiting`` is the model where it was named, None where it was given.
+    """
     if isinstance(a, Result):
-        if not is_here(a.clip):  # read from disk: its film goes through the gate again, and is the same film
-            clip = yield from passing_on(admitted(a.clip.path, name=a.clip.name, settings=how["settings"], allow_short=True))
-            a = replace(a, clip=clip)
+        clip = yield from passing_on(clip_of(a, settings=how["settings"]))
+        a = a if clip is a.clip else replace(a, clip=clip)
         if waiting is None or a.responses.weights_sha256 == waiting.weights_sha256:
             yield a
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from analysis.factorial import CELLS, TwoByTwo, two_by_two
 from encoder.curves import curve_ids
 from encoder.ensemble import read
 from encoder.waiting_model import WaitingModel
+from experiments.comparison import clip_of
 from experiments.conditions import Condition, run_condition, time_map_of
 from experiments.findings import label_of
 from experiments.intake import Film, admitted
@@ -92,7 +93,7 @@ class Factorial:
 
 
 def crossed(
-    film: Film | Result,
+    film: Film | Result | Condition,
     first: str,
     second: str,
     *,
@@ -106,7 +107,8 @@ def crossed(
 
     Parameters
     ----------
-    film : path, Clip or Result
+    film : path, Clip, Result or Condition
+        Of a condition its film, words and recogniser count.
     first, second : str
         In the language of :mod:`extractors.edit_language`; neither may move the film in time.
     factors : tuple of two str
@@ -124,15 +126,19 @@ def crossed(
         ``rows_differ`` when the cells do not have equal rows.
     """
     texts = [edits_text(parse_edits(text)) for text in (first, second)]
-    base = {"film": film.clip, "transcript": film.transcript} if isinstance(film, Result) else {"film": film}
+    settings = settings or get_settings()
+    if isinstance(film, Result):
+        base = Condition(film=(yield from passing_on(clip_of(film, settings=settings))), transcript=film.transcript)
+    else:
+        base = film if isinstance(film, Condition) else Condition(film=film)
     chosen = {(i, j): "; ".join(text for text, on in zip(texts, (i, j), strict=True) if on) for i, j in CELLS}
-    conditions = {cell: Condition(**base, edits=text) for cell, text in chosen.items()}
+    conditions = {cell: replace(base, edits=text, lesions="") for cell, text in chosen.items()}
     levels = (("as it is", texts[0]), ("as it is", texts[1]))
     yield from factorial(conditions, factors=factors, levels=levels, model=model, settings=settings, seed=seed, allow_short=allow_short)
 
 
 def pictures_by_sounds(
-    one: Film, other: Film, *, model: Any = None, settings: Settings | None = None, seed: int = 0, allow_short: bool = False
+    one: Film | Result, other: Film | Result, *, model: Any = None, settings: Settings | None = None, seed: int = 0, allow_short: bool = False
 ) -> Generator[Any, None, None]:
     """Two pictures by two sound tracks: both films, and each with the sound of the other.
 
@@ -151,7 +157,8 @@ def pictures_by_sounds(
     settings = settings or get_settings()
     films = []
     for film in (one, other):
-        films.append((yield from passing_on(admitted(film, settings=settings, allow_short=allow_short))))
+        entering = clip_of(film, settings=settings) if isinstance(film, Result) else admitted(film, settings=settings, allow_short=allow_short)
+        films.append((yield from passing_on(entering)))
     rows = min(film.n_trs for film in films)
     cut = ["" if film.n_trs == rows else f"trim start=0 end={rows * TR:.2f}" for film in films]
     conditions = {

@@ -17,15 +17,15 @@ from typing import Any
 
 import numpy as np
 
-from analysis.factorial import CELLS
 from encoder.curves import curve_ids
 from encoder.training.simulate import RULES
 from experiments.comparison import Comparison, compare
 from experiments.comparison_files import save_comparison
 from experiments.conditions import Condition
+from experiments.design_files import DESIGN, design_facts
 from experiments.examples import load_example
-from experiments.factorial import EFFECTS, Factorial, crossed
-from experiments.findings import label_of, table
+from experiments.factorial import Factorial, crossed
+from experiments.findings import table
 from experiments.predict import predict
 from experiments.ready_made import EXPERIMENTS, FACTS
 from extractors.grid import TR
@@ -33,8 +33,6 @@ from extractors.stages import last, passing_on
 from extractors.tr_table import no_words
 from settings import Settings
 
-DESIGN = "design.json"
-"""Effects of a two-by-two design, beside the comparison of its corners."""
 DELAY_TRS = 3
 INSIDE = 0.9
 """Share of rows of a null edit that stay inside the band of the others."""
@@ -291,21 +289,13 @@ def recovered(plan: Plan, comparison: Comparison, design: Factorial | None) -> t
     return said, bool(came_back)
 
 
-def design_facts(found: Factorial) -> dict[str, Any]:
-    """Effects of a design for ``design.json``: factors, levels, and a row for each curve of the mean of the subjects."""
-    rows = found.frame()
-    sizes = rows[[f"{effect}{end}" for effect in EFFECTS for end in ("", "_low", "_high")]].round(5)
-    listed = [{"curve": curve, "label": label_of(curve), **sizes.loc[curve].to_dict()} for curve in rows.index]
-    return {"factors": list(found.factors), "levels": [list(pair) for pair in found.levels], "cells": [list(cell) for cell in CELLS], "rows": listed}
-
-
 def write_experiment(plan: Plan, order: int, comparison: Comparison, design: Factorial | None, folder: Path) -> bool:
     """Write one experiment's folder; says whether the rule came back."""
     said, came_back = recovered(plan, comparison, design)
     shutil.rmtree(folder, ignore_errors=True)
     save_comparison(comparison, folder, base=not plan.base)
     if design is not None:
-        (folder / DESIGN).write_text(json.dumps(design_facts(design), indent=1) + "\n", encoding="utf-8")
+        (folder / DESIGN).write_text(json.dumps(design_facts(design), ensure_ascii=False) + "\n", encoding="utf-8")
     facts = {
         "title": plan.title,
         "question": plan.question,

@@ -10,11 +10,13 @@ import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from experiments.comparison import Comparison
 from experiments.comparison_files import load_comparison
+from experiments.design_files import DESIGN
 from experiments.examples import find_example
-from extractors.errors import SelectionError
+from extractors.errors import CacheError, SelectionError
 from settings import ASSETS
 
 EXPERIMENTS = ASSETS / "experiments"
@@ -91,3 +93,28 @@ def load_ready_made(id: str) -> tuple[ReadyMade, Comparison]:
     """An experiment with its finished comparison; SelectionError for an unknown id, CacheError for damaged files."""
     one = find_ready_made(id)
     return one, load_comparison(one.folder, base=one.base_folder)
+
+
+def ready_made_designs() -> tuple[ReadyMade, ...]:
+    """Those that are two-by-two designs: their effects lie beside the comparison of their corners."""
+    return tuple(one for one in list_ready_made() if (one.folder / DESIGN).is_file())
+
+
+def load_design(id: str) -> tuple[ReadyMade, dict[str, Any]]:
+    """A design with its finished effects (:func:`experiments.design_files.design_facts`).
+
+    Raises
+    ------
+    SelectionError
+        For an unknown id.
+    CacheError
+        ``result_damaged`` for files that are not whole.
+    """
+    one = find_ready_made(id)
+    try:
+        facts = json.loads((one.folder / DESIGN).read_text(encoding="utf-8"))
+        if facts["kind"] != "design" or not facts["tables"]["mean"]:
+            raise ValueError("no design")
+    except (OSError, ValueError, KeyError, TypeError):
+        raise CacheError("result_damaged", f"The effects of {one.title} are not whole.", "Make the experiment again.") from None
+    return one, facts

@@ -13,6 +13,7 @@ from analysis.permutation import PermutationResult, label_permutation, sign_flip
 from encoder.curves import curve_ids, curve_means
 from encoder.ensemble import read
 from encoder.waiting_model import WaitingModel
+from experiments.comparison import first_result
 from experiments.conditions import Condition, run_condition
 from experiments.findings import label_of
 from experiments.intake import Film
@@ -153,7 +154,7 @@ def compare_sets(
         raise SelectionError("unequal_sets", f"Pairs need as many clips in A as in B, but got {len(a)} and {len(others)}.", "Add the missing clips.")
     if max(len(a), len(others)) > MOST_CLIPS:
         raise SelectionError("too_many_clips", f"A set holds at most {MOST_CLIPS} clips.", "Leave some out.")
-    _reachable(len(a), len(others), paired)
+    smallest_p(len(a), len(others), paired=paired)
     waiting = None
     if model is None or isinstance(model, str):
         waiting = WaitingModel(read(model or settings.model, settings=settings), device=settings.device)
@@ -161,12 +162,12 @@ def compare_sets(
     first, second = [], []
     try:
         for item in a:
-            first.append((yield from passing_on(_result(item, **how))))
+            first.append((yield from passing_on(_result(item, waiting, film=edits is not None, **how))))
             if edits is not None:
                 changed = Condition(film=first[-1].clip, transcript=first[-1].transcript, edits=edits)
                 second.append((yield from passing_on(run_condition(changed, **how))))
         for item in others[len(second) :]:
-            second.append((yield from passing_on(_result(item, **how))))
+            second.append((yield from passing_on(_result(item, waiting, film=False, **how))))
     finally:
         if waiting is not None:
             waiting.close()
@@ -198,20 +199,25 @@ def of_results(
     return SetComparison(tuple(a), tuple(b), paired, statistic, subject, of_a, of_b, curves, parcels, seed)
 
 
-def _reachable(n: int, m: int, paired: bool) -> None:
-    """Refuse a set that is too small before its films are computed: the tests say why."""
+def smallest_p(n: int, m: int, *, paired: bool) -> float:
+    """The smallest p that a test of so many clips can reach, known before any film is computed.
+
+    Raises
+    ------
+    StatisticsError
+        ``too_few`` where that is above 0.05.
+    """
     nothing = np.zeros((n, 1))
-    if paired:
-        sign_flip(nothing)
-    else:
-        label_permutation(nothing, np.zeros((m, 1)))
+    return (sign_flip(nothing) if paired else label_permutation(nothing, np.zeros((m, 1)))).smallest_p
 
 
-def _result(item: Film | Result | Condition, **how: Any) -> Generator[Any, None, None]:
-    if isinstance(item, Result):
+def _result(item: Film | Result | Condition, waiting: WaitingModel | None, *, film: bool, **how: Any) -> Generator[Any, None, None]:
+    """The result of one clip; a finished one of this model is taken as it is, unless its film is still to be edited."""
+    same = isinstance(item, Result) and (waiting is None or item.responses.weights_sha256 == waiting.weights_sha256)
+    if same and not film:
         yield item
         return
-    yield from run_condition(item if isinstance(item, Condition) else Condition(film=item), **how)
+    yield from first_result(item, waiting, **how)
 
 
 def _size(result: Result, statistic: str, subject: int | None, *, parcels: bool) -> np.ndarray:

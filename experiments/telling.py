@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,12 @@ if TYPE_CHECKING:
     from experiments.comparison import Comparison
     from experiments.conditions import Condition
     from experiments.export import Kind
+    from experiments.factorial import Factorial
     from experiments.predict import Result
+    from experiments.sets import SetComparison
     from extractors.clip import Clip
+    from extractors.features import Features
+    from extractors.transcript import Transcript
     from settings import Settings
 
 
@@ -33,6 +38,26 @@ def planned(clip: Path, model: str | None, settings: Settings, *, allow_short: b
         fail(f"{made.problem} {made.way_out}", MISSING)
     print("\n".join(made.lines()), file=sys.stderr)
     return taken
+
+
+def settings_with(low_mem: bool, device: str | None) -> Settings:
+    """The settings of this process, with what the command says."""
+    from settings import get_settings
+
+    settings = get_settings().model_copy(update=({"low_mem": True} if low_mem else {}) | ({"device": str(device)} if device else {}))
+    if settings.device in ("cuda", "mps"):
+        from encoder.checkpoints import choose_device
+
+        choose_device(settings.device)  # when it is not here, that is said now and not behind minutes of work
+    return settings
+
+
+def listener_of(recogniser: str | None, no_speech: bool, transcript: Path | None) -> str | None:
+    """Which recogniser is meant; exits with a usage error when the options contradict each other."""
+    asked = [name for name, given in (("--no-speech", no_speech), ("--transcript", transcript), ("--recogniser", recogniser)) if given]
+    if len(asked) > 1:
+        fail(f"{' and '.join(asked)} cannot be given together. Choose one of them.", USAGE)
+    return "none" if no_speech else str(recogniser) if recogniser else None
 
 
 def finished_result(name: str) -> tuple[Result, Path]:
@@ -95,6 +120,81 @@ def say_comparison(comparison: Comparison, out: Path) -> None:
         print(f"{found['label']}: {found['text']}")
     mark = "SIMULATED. " if responses.simulated else ""
     print(f"{mark}{responses.model_title}, mean of {len(responses.subjects)} brains; every subject in {out / 'comparison.tsv'}")
+
+
+def design_job(
+    clip: str, first: str, second: str, other: Path | None, *, transcript: Path | None, recogniser: str | None, **about: Any
+) -> Generator[Any, None, None]:
+    """The job of a two-by-two design: two edits crossed, or with another film two pictures by two sounds; a usage error for anything else."""
+    from experiments.factorial import crossed, pictures_by_sounds
+    from experiments.predict import Result
+
+    if other is None and not (first and second):
+        fail("A design needs two changes, FIRST and SECOND, or another film with --with. For example: cross film.mp4 blank mute.", USAGE)
+    if other is not None and (first or second or transcript or recogniser):
+        fail("With --with the two films are the design, and words are heard in each sound: leave changes and words out.", USAGE)
+    base = first_condition(clip, transcript=transcript, recogniser=recogniser)
+    if other is None:
+        return crossed(base, first, second, factors=(first, second), **about)
+    return pictures_by_sounds(base.clip if isinstance(base, Result) else base.film, other, **about)
+
+
+def set_job(a: Sequence[str], b: Sequence[str], edits: str, *, recogniser: str | None, **about: Any) -> Generator[Any, None, None]:
+    """The job of a comparison of sets, whose B is either clips or edits of A; a usage error for both and for neither."""
+    from experiments.conditions import Condition
+    from experiments.sets import compare_sets
+
+    if bool(b) == bool(edits):
+        fail("B is either clips, with --b, or a change of every clip of A, with --edits. Give one of them.", USAGE)
+    found = [[first_condition(name, transcript=None, recogniser=None) for name in names] for names in (a, b)]
+    first, second = ([replace(one, recogniser=recogniser) if isinstance(one, Condition) else one for one in side] for side in found)
+    return compare_sets(first, edits or second, **about)
+
+
+def say_design(found: Factorial, files: Sequence[Path]) -> None:
+    """Effects of a design, a line for each network and group of the mean of all; its caption before it on stderr."""
+    from experiments.design_files import design_facts
+
+    facts = design_facts(found)
+    say_notes((*found.cells[0, 0].responses.warnings, facts["caption"]))
+    mean = facts["calibrated"] == "yes"
+    effects = dict(zip(("first", "second", "interaction"), (*found.factors, "interaction"), strict=True))
+    for row in facts["tables"]["mean"]:
+        if "-" not in row["curve"]:
+            told = [f"{name} {row[key]:+.2f} z" if mean else f"{name} {_share(row[f'{key}_size'])}" for key, name in effects.items()]
+            print(f"{row['label']}: {', '.join(told)}")
+    _say_files(found.cells[0, 0], files)
+
+
+def say_set(found: SetComparison, files: Sequence[Path]) -> None:
+    """What a comparison of sets found, a line for each network and group; its caption before it on stderr."""
+    say_notes((found.caption,))
+    uncalibrated = found.statistic == "mean" and found.a[0].responses.extra.get("calibrated") != "yes"
+    for row in found.frame().itertuples():
+        size = "" if uncalibrated else f"A - B {row.difference:+.3f}, "
+        print(f"{row.label}: {size}t {row.t:.2f}, p {row.p:.3g}, p_max {row.p_max:.3g}, q {row.q_fdr:.3g}")
+    _say_files(found.a[0], files)
+
+
+def _say_files(result: Result, files: Sequence[Path]) -> None:
+    mark = "SIMULATED. " if result.responses.simulated else ""
+    names = ", ".join(file.name for file in files)
+    print(f"{mark}{result.responses.model_title}, mean of {len(result.responses.subjects)} brains; {names} in {files[0].parent}")
+
+
+def _share(size: float | None) -> str:
+    return "n/a" if size is None else f"{100 * size:.0f} %"
+
+
+def say_streams(clip: Clip, words: Transcript, features: Features) -> None:
+    """A table of the streams, a line for each."""
+    print(f"{clip.n_trs} TRs in {clip.duration:.2f} s; words: {words.source}, {len(words.words)}")
+    print("stream\tpresent\trows\tdim\tmean\tsd\tmin\tmax\tcached\textractor")
+    for name, array in features.items():
+        present = "yes" if features.present[name] else "no"
+        cached = "yes" if name in features.from_cache else "no"
+        numbers = "\t".join(f"{value:.4g}" for value in (array.mean(), array.std(), array.min(), array.max()))
+        print(f"{name}\t{present}\t{array.shape[0]}\t{array.shape[1]}\t{numbers}\t{cached}\t{features.extractors[name]}")
 
 
 def say_edits() -> None:

@@ -15,8 +15,12 @@ import numpy as np
 from encoder.atlas import NETWORK_NAMES, load_atlas
 from encoder.responses import Responses
 from extractors.errors import SelectionError
+from extractors.formats import guard_cell
+from extractors.tr_table import clean
+from viz.writing import whole_file
 
 if TYPE_CHECKING:
+    import pandas
     from matplotlib.figure import Figure
 
 
@@ -101,6 +105,26 @@ def _networks_tsv(responses: Responses, path: Path) -> None:
             for k, (time, row) in enumerate(zip(responses.times, rows, strict=True)):
                 marks = [str(responses.simulated).lower(), k, f"{time:.3f}", str(bool(responses.valid[k])).lower()]
                 table.writerow([subject, *marks, *(f"{value:.6g}" for value in row)])
+
+
+def write_table(table: pandas.DataFrame, path: str | os.PathLike) -> Path:
+    """Write a labelled table as TSV, whole or not at all; no cell of text is taken for a formula by a spreadsheet.
+
+    Raises
+    ------
+    CacheError
+        ``table_unwritable``.
+    """
+    path = Path(path)
+    held = table.reset_index()
+    for name in held.columns:
+        if held[name].dtype.kind == "b":
+            held[name] = held[name].map({True: "true", False: "false"})  # as in networks.tsv
+        elif held[name].dtype.kind not in "iufc":
+            held[name] = [guard_cell(clean(value)) if isinstance(value, str) else value for value in held[name]]
+    with whole_file(path, "table") as part:
+        held.to_csv(part, sep="\t", index=False, na_rep="n/a", float_format="%.6g", lineterminator="\n")
+    return path
 
 
 def save_figure(figure: Figure, path: str | os.PathLike, format: str) -> Path:

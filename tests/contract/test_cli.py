@@ -482,3 +482,39 @@ def members_of(session):
         if int(fields[3]) == session and fields[0] != "Z":
             found.append(int(path.parent.name))
     return found
+
+
+def test_cross_writes_the_effects_of_a_design_and_says_them_with_what_they_are(place, cineglass):
+    done = cineglass("cross", "bar.mp4", "blank", "mute", "-o", "crossed", "--model", "model", "--no-speech", "-q")
+    assert done.returncode == 0, done.stderr
+    assert "without a p-value" in done.stderr
+    assert done.stdout.startswith("Visual: blank ")
+    assert done.stdout.splitlines()[-1].startswith("SIMULATED. ")
+    facts = json.loads((place / "crossed" / "design.json").read_text(encoding="utf-8"))
+    assert [pair[1] for pair in facts["levels"]] == ["blank colour=black", "mute"]
+    lines = (place / "crossed" / "effects.tsv").read_text(encoding="utf-8").splitlines()
+    assert lines[0].startswith("subject\tcurve\tlabel")
+    assert len(lines) == 1 + 5 * len(facts["tables"]["mean"])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("cross", "bar.mp4", "blank"), ("cross", "bar.mp4", "blank", "mute", "--with", "long.mp4"), ("sets", "--a", "bar.mp4")],
+    ids=["one-change", "changes-and-film", "no-b"],
+)
+def test_a_design_or_set_that_is_half_asked_for_is_a_usage_error(place, cineglass, words):
+    done = cineglass(*words, "-o", "half")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert not (place / "half").exists()
+
+
+def test_sets_of_finished_results_are_tested_and_too_small_ones_refused_before_anything_runs(place, cineglass):
+    a, b = (("--a", "eyes-and-ears") * 4, ("--b", "a-story-told") * 4)
+    done = cineglass("sets", *a, *b, "-o", "lists", "-q")
+    assert done.returncode == 0, done.stderr
+    assert "Labels of 4 and 4 clips permuted, all relabellings" in done.stderr
+    assert {path.name for path in (place / "lists").iterdir()} == {"set.json", "set.tsv", "parcels.tsv", "clips.tsv"}
+    refused = cineglass("sets", *a, "--edits", "mute", "-o", "pairs")
+    assert refused.returncode == 3
+    assert "6 or more pairs of clips" in refused.stderr
+    assert not (place / "pairs").exists()

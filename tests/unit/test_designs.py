@@ -1,0 +1,141 @@
+"""Designs and sets as files and as the page's forms: numbers come back from what was written, and what cannot be tested is refused before it runs."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pandas
+import pytest
+
+from analysis.factorial import CELLS
+from encoder.curves import curve_ids, curve_masks
+from experiments import sets
+from experiments.design_files import CELLS_TABLE, DESIGN, design_facts, set_facts, write_design, write_set
+from experiments.examples import load_example
+from experiments.factorial import EFFECTS, Factorial
+from experiments.ready_made import load_design, ready_made_designs
+from experiments.sets import compare_sets, of_results, smallest_p
+from extractors.errors import SelectionError, StatisticsError
+from extractors.stages import last
+
+NASTY = "=HYPERLINK(1)<img src=x onerror=alert(1)>.mp4"
+FACTORS, LEVELS = ("picture", "sound"), (("as it is", "blank colour=black"), ("as it is", "mute"))
+
+
+@pytest.fixture(scope="module")
+def result():
+    return load_example("eyes-and-ears")[1]
+
+
+def moved(result, by=0.0, *, times=1.0, name=None, calibrated=None):
+    """A result with values times ``times`` plus ``by`` (a number or [1000])."""
+    values = (result.responses.values * times + np.asarray(by, np.float32)).astype(np.float32)
+    extra = result.responses.extra | ({"calibrated": calibrated} if calibrated else {})
+    clip = replace(result.clip, name=name) if name else result.clip
+    return replace(result, clip=clip, responses=replace(result.responses, values=values, extra=extra))
+
+
+@pytest.fixture(scope="module")
+def design(result):
+    """Picture away lowers the visual network by 0.6 z, sound away the auditory parcels by 0.4 z; both together give the latter back."""
+    seen, heard = curve_masks()["Vis"], curve_masks()["Auditory"]
+    cells = {(i, j): moved(result, -0.6 * i * seen - 0.4 * (j - i * j) * heard) for i, j in CELLS}
+    return Factorial(cells, FACTORS, LEVELS)
+
+
+def of(facts, curve, subject="mean"):
+    return next(row for row in facts["tables"][subject] if row["curve"] == curve)
+
+
+def test_planted_effects_stand_in_the_facts_for_every_subject(design):
+    facts = design_facts(design)
+    assert [subject["label"] for subject in facts["subjects"]] == ["mean", "Sim 1", "Sim 2", "Sim 3", "Sim 5"]
+    for subject in facts["subjects"]:
+        seen, heard = of(facts, "Vis", subject["id"]), of(facts, "Auditory", subject["id"])
+        assert seen["first"] == pytest.approx(-0.6, abs=1e-4)
+        assert seen["second"] == pytest.approx(0, abs=1e-4)
+        assert (heard["first"], heard["second"], heard["interaction"]) == pytest.approx((0.2, -0.2, 0.4), abs=1e-4)
+        assert np.subtract(seen["cells"], seen["cells"][0]) == pytest.approx([0, 0, -0.6, -0.6], abs=1e-4)
+        assert all(row[f"{effect}_low"] <= row[effect] <= row[f"{effect}_high"] for row in (seen, heard) for effect in EFFECTS)
+    assert facts["simulated"] is True
+    assert facts["says"][1][1] == "The sound is silenced."
+    assert "without a p-value" in facts["caption"]
+    json.dumps(facts, allow_nan=False)
+
+
+def test_the_four_time_courses_come_back_from_their_integers(design):
+    packed = design_facts(design)["courses"]
+    numbers = np.frombuffer(base64.b64decode(packed["data"]), "<i2").reshape(4, len(packed["curves"]), 5, -1) * packed["scale"]
+    for number, cell in enumerate(CELLS):
+        expected = design.curves[cell][-1][:, curve_ids().index("Auditory")]
+        np.testing.assert_allclose(numbers[number, packed["curves"].index("Auditory"), 0], expected, atol=packed["scale"])
+        expected = design.curves[cell][0][:, curve_ids().index("Vis")]
+        np.testing.assert_allclose(numbers[number, packed["curves"].index("Vis"), 1], expected, atol=packed["scale"])
+
+
+def test_tables_of_a_design_say_whose_and_simulated_and_hold_what_the_frame_holds(design, tmp_path):
+    files = write_design(design, tmp_path / "new")
+    effects = pandas.read_csv(files[0], sep="\t", na_values="n/a").set_index(["subject", "curve"])
+    assert set(effects["simulated"]) == {True}
+    np.testing.assert_allclose(effects.loc["Sim 3"][list(EFFECTS)], design.frame(3)[list(EFFECTS)], atol=1e-5)
+    cells = pandas.read_csv(tmp_path / "new" / CELLS_TABLE, sep="\t")
+    chosen = cells[(cells["subject"] == "mean") & (cells["first"] == LEVELS[0][1]) & (cells["second"] == "as it is")]
+    np.testing.assert_allclose(chosen["Default"], design.curves[1, 0][-1][:, curve_ids().index("Default")], atol=1e-5)
+    assert json.loads((tmp_path / "new" / DESIGN).read_text()) == json.loads(json.dumps(design_facts(design)))
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {path.name for path in files}
+
+
+def test_a_set_is_written_with_its_test_and_no_name_of_a_clip_is_a_formula(result, tmp_path):
+    apart = 0.3 * curve_masks()["Vis"]
+    found = of_results([moved(result, apart * (1 + k / 10), name=NASTY) for k in range(6)], [moved(result, k / 100) for k in range(6)], paired=True)
+    facts = set_facts(found, change="mute")
+    assert facts["says"] == "The sound is silenced."
+    seen = facts["rows"][0]
+    assert seen["curve"] == "Vis"
+    assert seen["p"] == pytest.approx(2 / 2**6)
+    assert "6 pairs of clips" in facts["caption"]
+    assert np.shape(facts["sizes"]) == (2, 6, len(sets.tested_curves()))
+    files = {path.stem: path for path in write_set(found, tmp_path, change="mute")[:3]}
+    clips = pandas.read_csv(files["clips"], sep="\t")
+    assert set(clips["clip"]) == {f"'{NASTY}", result.clip.name}
+    parcels = pandas.read_csv(files["parcels"], sep="\t")
+    np.testing.assert_allclose(parcels["p_max"], found.parcels.p_max, atol=1e-6)
+    assert set(parcels["simulated"]) == {True}
+    assert files["set"].read_text().startswith("curve\tlabel\ta\tb\tdifference\tt\tp\tp_max\tq_fdr\tsimulated")
+
+
+def test_endless_statistics_are_none_in_json(result):
+    found = of_results([moved(result, 0.5) for _ in range(6)], [moved(result) for _ in range(6)], paired=True)
+    assert math.isinf(found.curves.t[0])
+    assert set_facts(found)["rows"][0]["t"] is None
+
+
+def test_too_few_pairs_are_refused_before_any_film_is_looked_at(tmp_path):
+    missing = [tmp_path / f"{k}.mp4" for k in range(5)]
+    with pytest.raises(StatisticsError, match="6 or more pairs of clips") as error:
+        last(compare_sets(missing, "mute"))
+    assert error.value.code == "too_few"
+    assert smallest_p(6, 6, paired=True) == 2 / 64
+    assert smallest_p(4, 4, paired=False) == 2 / 70
+
+
+def test_a_finished_result_needs_no_film_for_two_lists_and_one_of_the_same_model_is_not_run_again(result):
+    here = [moved(result, k / 50) for k in range(8)]
+    found = last(compare_sets(here[:4], here[4:], model=result.responses.model_id))
+    assert found.a == tuple(here[:4])
+    assert not found.paired
+
+
+def test_ready_made_designs_open_with_their_effects():
+    assert [one.id for one in ready_made_designs()] == ["picture-by-sound"]
+    one, facts = load_design("picture-by-sound")
+    assert facts["factors"] == ["picture", "sound"]
+    assert of(facts, "Vis")["first"] < -0.3 < of(facts, "Vis")["second"]
+    assert of(facts, "Auditory")["second"] < -0.3
+    assert one.lines(simulated=facts["simulated"])[0].startswith("The simulator was told")
+    with pytest.raises(SelectionError):
+        load_design("nothing-like-it")
