@@ -488,7 +488,8 @@ class Handlers:
 
 def export_of(shown: Shown) -> dict[str, Any]:
     """What the Export tab shows of a result."""
-    return export.export_value(shown.place, simulated=shown.simulated, n_trs=shown.n_trs, film=shown.film_name, card=shown.card_file)
+    film = shown.film_name if shown.clip.has_film else None
+    return export.export_value(shown.place, simulated=shown.simulated, n_trs=shown.n_trs, film=film, card=shown.card_file)
 
 
 def wire(demo: gr.Blocks, handlers: Handlers) -> None:

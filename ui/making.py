@@ -41,7 +41,7 @@ MOST_VISITORS = 1000
 """Visitors whose pictures are remembered."""
 
 NAMES = {
-    "rate": ("Speed", "words a minute"),
+    "rate": ("Speed", "words/min"),
     "start": ("Rest before it", "s"),
     "seconds": ("Lasts", "s"),
     "each": ("Each picture", "s"),
@@ -178,7 +178,7 @@ class Making:
 
         section = self.parts.stimulus
         place, name = getattr(event, "place", None), display_name(str(getattr(event, "name", "")))
-        if place not in range(MAX_PICTURES):
+        if not _is_place(place):
             return {section.making: self.value(request)}
         token = ""
         try:
@@ -195,7 +195,7 @@ class Making:
     def drop_picture(self, visit: Visit, event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
         """Leave a picture out, and remove it."""
         place = getattr(event, "place", None)
-        if place in range(MAX_PICTURES):
+        if _is_place(place):
             self._put(place, None, request)
         return {self.parts.stimulus.making: self.value(request)}
 
@@ -259,6 +259,10 @@ class Making:
         paths, names = [self.shelf.upload(picture.token) for picture in added], [picture.name for picture in added]
         given = words if stimulus.name == "say" and isinstance(words, str) else None
         return lambda: make_stimulus(stimulus.text, pictures=paths, names=names, words=given, settings=self.settings)
+
+
+def _is_place(place: Any) -> bool:
+    return isinstance(place, int) and place in range(MAX_PICTURES)
 
 
 def _check_picture(path: Path, name: str) -> None:

@@ -12,6 +12,7 @@
     return node;
   };
   const seconds = (value) => (value < 60 ? `${Number(value.toFixed(1))} s` : `${Math.floor(value / 60)} min ${Math.round(value % 60)} s`);
+  const MADE = "Made. It is your clip now: press Run, or change one thing in section 2.";
   const FORMS = "image/png,image/jpeg,image/webp";
 
   window.CineglassPage.add("making", (root, { trigger, upload }) => {
@@ -47,7 +48,7 @@
     said.rows = 3;
     said.placeholder = "Type or paste what the model is to read";
     words.append(make("span", "", "Words"), said);
-    said.addEventListener("input", drawLength);
+    said.addEventListener("input", changed);
     trouble.setAttribute("role", "alert");
 
     const current = () => known.kinds.find(({ name }) => name === chosen) || known.kinds[0];
@@ -65,6 +66,7 @@
         field.name = "cp-making-kind";
         field.addEventListener("change", () => {
           chosen = kind.name;
+          known = { ...known, made: "" };
           fill(trouble, []); // it was about another kind
           draw();
         });
@@ -80,10 +82,15 @@
       fill(params, kind.params.map((param) => {
         const { frame } = control(param, values[kind.name][param.name], [], (now) => {
           values[kind.name][param.name] = now;
-          drawLength();
+          changed();
         });
         return frame;
       }));
+    }
+
+    function changed() {
+      known = { ...known, made: "" }; // what stands here now is another stimulus
+      drawLength();
     }
 
     /** How long the clip will be, in TRs: nobody should have to try. */
@@ -174,7 +181,7 @@
       go.disabled = Boolean(reason || known.busy);
       bar.hidden = !known.busy;
       filled.style.width = `${Math.round(100 * (known.fraction || 0))}%`;
-      line.textContent = known.busy || (known.made ? `${known.made} is made: Run takes it, and section 2 compares it.` : reason);
+      line.textContent = known.busy || (known.made ? MADE : reason);
       line.classList.toggle("cp-making-made", Boolean(!known.busy && known.made));
     }
 
