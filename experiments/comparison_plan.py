@@ -94,7 +94,7 @@ def plan_comparison(
     made, words = parse_edits(condition.edits), condition.transcript
     streams = touched(made)
     n = (N_LARGE if published is not None else N_EMBEDDED) if null is None else null
-    steps = [Step(part, TITLES[part], False, _seconds(part, clip)) for part in ("picture", "sound") if _writes(part, made)]
+    steps = [Step(part, TITLES[part], False, _seconds(part, clip)) for part in ("picture", "sound") if _writes(part, made, clip)]
     if words_policy(made) == "hear":
         steps.append(Step("speech", TITLES["speech"], False, _seconds("speech", clip), "the edit changes what can be heard"))
     known = isinstance(words, Transcript)
@@ -116,8 +116,10 @@ def plan_comparison(
     return tuple(steps)
 
 
-def _writes(part: str, edits: Sequence[Edit]) -> bool:
-    return any({part, "time"} & edit.touches for edit in edits)
+def _writes(part: str, edits: Sequence[Edit], clip: Clip) -> bool:
+    """Whether a track is written: one that the clip has, or is given by another clip."""
+    there = clip.has_video if part == "picture" else clip.has_audio or any(edit.name == "sound" for edit in edits)
+    return there and any({part, "time"} & edit.touches for edit in edits)
 
 
 def _seconds(what: str, clip: Clip) -> float:
@@ -135,7 +137,8 @@ def _null_seconds(n: int, clip: Clip, published: Plan | None) -> float:
     total = 0.0
     for text in null_edits(n, picture=clip.has_video, sound=clip.has_audio):
         edits = parse_edits(text)
-        total += NULL_START_S + sum(RATES[part] * clip.duration for part in ("picture", "sound") if _writes(part, edits))
-        for stream in touched(edits) | {"model"}:
+        total += NULL_START_S + sum(RATES[part] * clip.duration for part in ("picture", "sound") if _writes(part, edits, clip))
+        absent = {stream for stream, there in (("video", clip.has_video), ("audio", clip.has_audio)) if not there}
+        for stream in (touched(edits) - absent) | {"model"}:
             total += RATES.get(stream, 0.0) * clip.duration if published is None else _stream_seconds(stream, clip, published)
     return total

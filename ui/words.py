@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from extractors.grid import TR
+from extractors.stimuli import SOURCE
 from extractors.transcript import Transcript
 from ui.panel import Panel
 
@@ -61,6 +62,8 @@ def about(transcript: Transcript) -> str:
     count = len(transcript.words)
     if not count:
         return "There are no words in this clip." if transcript.timing == "given" else f"No words found by {transcript.source}."
+    if transcript.source == SOURCE:
+        return f"{count} word{'s' if count != 1 else ''}, timed as the stimulus was made."
     language = f", language {transcript.language}" if transcript.language else ""
     times = {
         "recognised": "times from the recogniser",

@@ -7,6 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from experiments.comparison_plan import plan_comparison
+from experiments.conditions import Condition
 from extractors.edit_film import edit_clip
 from extractors.edit_language import EditError
 from extractors.stages import last
@@ -103,6 +105,14 @@ def test_words_only_cannot_be_given_a_sound_and_it_is_said_in_words(said, settin
     with pytest.raises(EditError) as caught:
         last(edit_clip(said[0], "sound clip=x", transcript=said[1], others={"x": said[0]}, settings=settings))
     assert caught.value.code == "no_film"
+
+
+def test_nothing_is_priced_that_words_only_do_not_have(said, settings):
+    steps = plan_comparison(said[0], Condition(film=said[0], edits="shuffle", transcript=said[1]), settings=settings)
+    assert {step.what for step in steps} == {"text", "model", "null"}
+    film = replace(said[0], video_key="v", audio_key="a")
+    of_film = plan_comparison(film, Condition(film=film, edits="shuffle", transcript=said[1]), settings=settings)
+    assert steps[-1].seconds < 0.5 * of_film[-1].seconds
 
 
 def test_the_card_of_a_clip_says_which_tracks_it_has():
