@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,17 +85,21 @@ def design_facts(found: Factorial) -> dict[str, Any]:
     }
 
 
-def design_frame(found: Factorial) -> pandas.DataFrame:
-    """Effects of every subject and of their mean in one labelled table, a row for each subject and curve."""
+def design_frame(facts: Mapping[str, Any]) -> pandas.DataFrame:
+    """Effects of every subject and of their mean (of :func:`design_facts`) in one labelled table, a row for each subject and curve."""
     import pandas
 
+    labels = {subject["id"]: subject["label"] for subject in facts["subjects"]}
     rows = []
-    for label, subject in _subjects(found).values():
-        for row in _rows(found, subject):
-            means = {f"mean_{i}{j}": value for (i, j), value in zip(CELLS, row["cells"], strict=True)}
-            spreads = {f"sd_{i}{j}": value for (i, j), value in zip(CELLS, row["spread"], strict=True)}
-            rows.append({"subject": label, **{key: row[key] for key in row if key not in ("cells", "spread")}, **means, **spreads})
-    return pandas.DataFrame(rows).set_index(["subject", "curve"])
+    for id, table in facts["tables"].items():
+        for row in table:
+            numbers = {
+                f"{what}_{i}{j}": value for what, key in (("mean", "cells"), ("sd", "spread")) for (i, j), value in zip(CELLS, row[key], strict=True)
+            }
+            rows.append({"subject": labels[id], **{key: row[key] for key in row if key not in ("cells", "spread")}, **numbers})
+    named = zip(facts["factors"], facts["levels"], strict=True)
+    levels = {f"factor_{number}": f"{name}: {pair[0]} | {pair[1]}" for number, (name, pair) in enumerate(named, 1)}
+    return pandas.DataFrame(rows).set_index(["subject", "curve"]).assign(**levels, calibrated=facts["calibrated"], simulated=facts["simulated"])
 
 
 def write_design(found: Factorial, folder: Path) -> tuple[Path, ...]:
@@ -108,10 +112,8 @@ def write_design(found: Factorial, folder: Path) -> tuple[Path, ...]:
     """
     folder = _made(folder)
     facts = design_facts(found)
-    about = {"simulated": facts["simulated"], "calibrated": facts["calibrated"]}
-    levels = {f"factor_{k}": f"{name}: {pair[0]} | {pair[1]}" for k, (name, pair) in enumerate(zip(found.factors, found.levels, strict=True), 1)}
-    effects = write_table(design_frame(found).assign(**levels, **about), folder / EFFECTS_TABLE)
-    cells = write_table(_courses_frame(found).assign(**about), folder / CELLS_TABLE)
+    effects = write_table(design_frame(facts), folder / EFFECTS_TABLE)
+    cells = write_table(_courses_frame(found).assign(calibrated=facts["calibrated"], simulated=facts["simulated"]), folder / CELLS_TABLE)
     with whole_file(folder / DESIGN) as part:
         part.write_text(json.dumps(facts, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
     return effects, cells, folder / DESIGN

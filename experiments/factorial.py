@@ -131,18 +131,40 @@ def crossed(
         base = Condition(film=(yield from passing_on(clip_of(film, settings=settings))), transcript=film.transcript)
     else:
         base = film if isinstance(film, Condition) else Condition(film=film)
-    chosen = {(i, j): "; ".join(text for text, on in zip(texts, (i, j), strict=True) if on) for i, j in CELLS}
+    chosen = {(0, 0): "", (0, 1): texts[1], (1, 0): texts[0], (1, 1): both(*texts)}
     conditions = {cell: replace(base, edits=text, lesions="") for cell, text in chosen.items()}
     levels = (("as it is", texts[0]), ("as it is", texts[1]))
     yield from factorial(conditions, factors=factors, levels=levels, model=model, settings=settings, seed=seed, allow_short=allow_short)
 
 
+def both(first: str, second: str) -> str:
+    """Two texts of edits as one. Where both say what the model reads, the second's statement holds."""
+    edits = parse_edits(second)
+    if any(edit.name == "words" for edit in edits):
+        first = edits_text([edit for edit in parse_edits(first) if edit.name != "words"])
+    return "; ".join(text for text in (first, second) if text)
+
+
 def pictures_by_sounds(
-    one: Film | Result, other: Film | Result, *, model: Any = None, settings: Settings | None = None, seed: int = 0, allow_short: bool = False
+    one: Film | Result,
+    other: Film | Result,
+    *,
+    names: tuple[str, str] = ("the first", "the second"),
+    model: Any = None,
+    settings: Settings | None = None,
+    seed: int = 0,
+    allow_short: bool = False,
 ) -> Generator[Any, None, None]:
     """Two pictures by two sound tracks: both films, and each with the sound of the other.
 
     The longer film is cut to the length of the shorter one first, so that all four cells have equal rows; words are heard in each sound.
+
+    Parameters
+    ----------
+    one, other : path, Clip or Result
+    names : tuple of two str
+        What people call them.
+    model, settings, seed, allow_short : as for :func:`crossed`
 
     Yields
     ------
@@ -169,7 +191,7 @@ def pictures_by_sounds(
         )
         for i, j in CELLS
     }
-    levels = (("picture of the first", "of the second"), ("sound of the first", "of the second"))
+    levels = tuple((f"{what} of {names[0]}", f"{what} of {names[1]}") for what in ("picture", "sound"))
     how = {"model": model, "settings": settings, "seed": seed, "allow_short": allow_short}
     yield from factorial(conditions, factors=("picture", "sound"), levels=levels, **how)
 

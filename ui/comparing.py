@@ -114,7 +114,7 @@ class Comparing:
         """What the section shows to this visitor."""
         bench = self.benches.get(request.session_hash, Bench())
         state = self.choosing.state(request)
-        base, clip, _ = self._base(visit, state)
+        base, clip, _ = self.base(visit, state)
         job, going = self.runs.of(request.session_hash), self.going(request)
         if job is not None and not going:
             base = replace(base, why_not="A run is going. Wait for it, or stop it in section 3.")
@@ -160,7 +160,7 @@ class Comparing:
         """Choose nothing."""
         self._put(Bench(stamp=secrets.token_hex(4)), request)
 
-    def _base(self, visit: Visit, state: ModelState | None) -> tuple[Base, Clip | None, Result | None]:
+    def base(self, visit: Visit, state: ModelState | None) -> tuple[Base, Clip | None, Result | None]:
         """What A is: its facts, its clip, and its result where it need not be computed first."""
         if not visit.has_clip:
             return Base(), None, None
@@ -314,7 +314,7 @@ class Comparing:
             raise ModelError("model_not_ready", why_not(state, clip=True), state.way_out if state is not None else "Choose another model.")
         if bench.error is not None:
             raise bench.error
-        base, clip, result = self._base(visit, state)
+        base, clip, result = self.base(visit, state)
         first = result is None or base.note != ""
         course = _course(self.choosing.course(visit, request, state), bench, first=first, n_null=_null_edits(state))
         return self.runs.join(request.session_hash, self._job(visit, bench, state, clip, result, first=first), about=course)

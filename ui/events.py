@@ -20,6 +20,8 @@ from settings import Settings
 from ui import export, run, stimulus, trust, words
 from ui.choosing import Choosing
 from ui.comparing import Comparing
+from ui.designing import Designing, wire_designs
+from ui.designs import DesignsTab
 from ui.experiment import ExperimentSection
 from ui.export import ExportTab
 from ui.exporting import Exporting
@@ -77,6 +79,7 @@ class Parts:
     export: ExportTab
     measured: Panel
     my_runs: RunsTab
+    designs: DesignsTab
     tab: Panel
 
 
@@ -125,6 +128,8 @@ class Handlers:
         self.making = Making(
             parts, settings=settings, shelf=shelf, gate=self.gate, choosing=self.choosing, keep=self._keep, arrived=self._arrived, newest=self.newest
         )
+        offered = {"base": self.comparing.base, "listed": self.my_runs.listed, "open_named": lambda *asked: self.opening.open_named(*asked)}
+        self.designing = Designing(parts, keep=self._keep, **offered, **held)
         self.wording = Wording(parts, keep=self._keep, newest=self.newest, choice=self._choice)
         self.returning = Returning()
         self.opening = Opening(
@@ -340,7 +345,8 @@ class Handlers:
                 raise ModelError("model_not_ready", message, state.way_out if state is not None else "Choose another model.")
             job = self.runs.join(request.session_hash, self._job(visit, state), about=self.choosing.course(visit, request, state))
         except CineglassError as error:
-            if error.code != "already_running" or self.comparing.going(request):  # a second click while the first one runs changes nothing
+            # a second click while the first one runs changes nothing
+            if error.code != "already_running" or self.comparing.going(request) or self.designing.going(request):
                 yield idle | {parts.run.status: run.failed(error)} | await asyncio.to_thread(self._again, visit, request)
             return
         told: Any = None
@@ -461,6 +467,7 @@ class Handlers:
         self.exporting.leave(request.session_hash)
         self.measuring.leave(request.session_hash)
         self.comparing.leave(request.session_hash)
+        self.designing.leave(request.session_hash)
         self.making.leave(request.session_hash)
         self.my_runs.leave(request.session_hash)
         self.newest.pop(request.session_hash, None)
@@ -561,6 +568,8 @@ def wire(demo: gr.Blocks, handlers: Handlers) -> None:
     ready = panel.open(handlers.opening.open_ready, [parts.visit], scene, **all_of_them)
     panel.stop(comparing.stop, [parts.visit], scene, cancels=[comparison], **now)
     listed = wire_runs(handlers.my_runs, scene, (opened, run_event, comparison, deleted), now=now, long=long)
+    clips_change = (opened, ready, run_event, comparison, deleted, *listed, *changes_clip)
+    listed += wire_designs(handlers.designing, scene, clips_change, (opened, ready), now=now, long=long)
     for event in (opened, ready, *listed, *changes_clip, given, left_out, source, stopped, deleted, edited, undone):  # another A
         event.then(comparing.look, [parts.visit], [panel], **now)
     made = [parts.visit, parts.export.made]

@@ -152,6 +152,10 @@ class MyRuns:
         """The visitor's own list and the one shown; a session that never opened the page has a list of its own."""
         return self._lists.setdefault(request.session_hash, (fresh := RunsList(self.settings).id, fresh))
 
+    def listed(self, request: gr.Request) -> tuple[Entry, ...]:
+        """What is in the visitor's own list."""
+        return RunsList(self.settings, self._ids(request)[0]).entries()
+
     def _told(self, request: gr.Request, error: CineglassError | None = None) -> dict[Any, Any]:
         own, shown = self._ids(request)
         held = RunsList(self.settings, shown)

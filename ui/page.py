@@ -14,6 +14,7 @@ import gradio as gr
 from extractors.errors import CineglassError
 from settings import ASSETS, Settings, get_settings
 from ui import api, events, experiment, files
+from ui.designs import Wanted, designs_tab, designs_value
 from ui.export import export_tab
 from ui.line import Line
 from ui.measured import measured_tab, measured_value
@@ -91,9 +92,11 @@ def build_demo(
                     export = export_tab(events.export_of(first) if first else {})
                 with gr.Tab("Measured"):
                     measured = measured_tab(measured_value(first, settings))
+                with gr.Tab("Designs"):
+                    design = designs_tab(_designs(first, settings))
                 with gr.Tab("My runs"):
                     listed = runs_tab(settings)
-        parts = events.Parts(visit, top, stimulus, bench, run, player, trust, words, export, measured, listed, tab)
+        parts = events.Parts(visit, top, stimulus, bench, run, player, trust, words, export, measured, listed, design, tab)
         # First, so that a private event of the same name does not take an endpoint's
         api.add_endpoints(settings=settings, shelf=shelf, runs=runs, offer=offer, **jobs)
         events.wire(demo, events.Handlers(parts, settings=settings, shelf=shelf, runs=runs, offer=offer, **jobs))
@@ -121,7 +124,7 @@ def launch_arguments(demo: gr.Blocks, settings: Settings | None = None) -> dict[
         "strict_cors": True,
         "max_threads": 40 + 2 * settings.queue_size,
         "theme": theme(),
-        "css_paths": [ASSETS / "page" / name for name in ("page.css", "experiment.css", "making.css", "runs.css")],
+        "css_paths": [ASSETS / "page" / name for name in ("page.css", "experiment.css", "making.css", "runs.css", "designs.css")],
         "favicon_path": str(ASSETS / "page" / "favicon.png"),
         "footer_links": ["api"],
         "app_kwargs": {"routes": files.routes(shelf), "lifespan": _housekeeping(shelf)},
@@ -210,6 +213,15 @@ def _experiment(first: Shown | None, settings: Settings) -> dict[str, Any]:
         return experiment.experiment_value(experiment.Base(), experiment.Bench(), clips=clips)
     base = experiment.Base(first.title, has_video=first.clip.has_video, has_audio=first.clip.has_audio)
     return experiment.experiment_value(base, experiment.Bench(), clips=clips)
+
+
+def _designs(first: Shown | None, settings: Settings) -> dict[str, Any]:
+    """The Designs tab on landing."""
+    from experiments.examples import list_examples
+
+    base = experiment.Base(first.title, has_video=first.clip.has_video, has_audio=first.clip.has_audio) if first else experiment.Base()
+    clips = [(f"example:{example.id}", example.title, "Examples") for example in list_examples(settings)]
+    return designs_value(base, Wanted(), clips=clips)
 
 
 def _recognisers(settings: Settings) -> tuple[list[tuple[str, str]], str, list[dict[str, Any]]]:

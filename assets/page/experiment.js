@@ -56,6 +56,8 @@
 
   Object.assign(window.CineglassPage.tools, { control, statement }); // for whatever else is chosen by a table of the language
 
+  Object.assign(window.CineglassPage.tools, { control, statement }); // for designs, which are made of the same changes
+
   // What most visits need not know comes last, below the stages of the comparison
   let lower = null;
   const early = [];

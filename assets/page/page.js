@@ -231,7 +231,7 @@
       let arrived = false;
       return (value) => {
         const there = value.state === "done" || Boolean(value.ready); // what was asked for is in the player, though more may come
-        if (before === "working" && there && !arrived && onScreen(root.closest(".cp-section") || root)) toPlayer();
+        if (before === "working" && there && !arrived && !value.stays && onScreen(root.closest(".cp-section") || root)) toPlayer();
         arrived = there;
         before = value.state;
         root.dataset.state = value.state;
