@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= auto
 
-.PHONY: app test assets model references examples benchmarks lint clean
+.PHONY: app test assets model references examples experiments statistics benchmarks lint clean
 .DELETE_ON_ERROR:
 
 app: $(VENV)/app.installed
@@ -49,6 +49,14 @@ references: $(VENV)/dev.installed
 # RESULTS=only keeps the clips; do that after every new model.
 examples: $(VENV)/app.installed
 	$(BIN)/python -m experiments.make_examples $(if $(filter only,$(RESULTS)),results)
+
+# The ready-made experiments, run on the shipped model; after every new model too.
+experiments: $(VENV)/app.installed
+	$(BIN)/python -m experiments.make_experiments $(ONLY)
+
+# docs/statistics.md and assets/statistics.json from the simulations.
+statistics: $(VENV)/app.installed
+	$(BIN)/python -m docs.statistics
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache .hypothesis
