@@ -132,7 +132,7 @@ class ComparisonFacts(_Strict):
     paired: bool
     why: Sentence
     null_edits: Annotated[list[Line], Field(min_length=1, max_length=50)] | None
-    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)]
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
 
 
 def condition_facts(result: Result, *, label: str, film: bool, transcript_sha256: str) -> ConditionFacts:

@@ -125,7 +125,7 @@ class Manifest(_Strict):
     edits: Statements
     lesions: Statements
     null_edits: Annotated[list[Line], Field(max_length=50)] | None
-    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)]
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
     model: ModelFacts
     settings: Annotated[dict[Line, Line], Field(max_length=40)]
     versions: Annotated[dict[Line, Line], Field(max_length=40)]

@@ -145,10 +145,9 @@ def _run(opened: Opened, film: str | os.PathLike | None, model: str, settings: S
 
 def _second(opened: Opened, there: Comparison, first: Result, settings: Settings, how: dict[str, Any]) -> Generator[Any, None, Result]:
     if derived(there):
-        from experiments.conditions import Condition, run_condition
+        from experiments.conditions import changed, run_condition
 
-        condition = Condition(film=first.clip, transcript=first.transcript, edits=there.edits, lesions=there.lesions)
-        return (yield from passing_on(run_condition(condition, **how)))
+        return (yield from passing_on(run_condition(changed(first, there.edits, there.lesions), **how)))
     clip = yield from _clip(opened, "b", there.b, None, settings)
     return (yield from _again(there.b, clip, how))
 

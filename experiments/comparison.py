@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,19 +19,26 @@ from encoder.ensemble import read
 from encoder.lesions import lesions_text, parse_lesions
 from encoder.responses import SUBJECTS
 from encoder.waiting_model import WaitingModel
-from experiments.conditions import Condition, run_condition, time_map_of
+from experiments.conditions import Condition, changed, run_condition, time_map_between, time_map_of
 from experiments.intake import Film, admitted
 from experiments.null_band import N_EMBEDDED, N_LARGE, NullBand, curves_with_mean, null_band
 from experiments.predict import Result
 from extractors.clip import Clip
 from extractors.edit_language import edits_text, parse_edits
 from extractors.errors import SelectionError
+from extractors.media import find
 from extractors.stages import last, passing_on
 from extractors.time_map import TimeMap
 from settings import Settings, get_settings
 
 if TYPE_CHECKING:
     import pandas
+
+MOST_NULL = 50
+"""Null edits of one comparison."""
+SOUND_GONE = "The sound that was analysed first is not kept any more; A was computed again with that of its film, which comes near it."
+MADE_FROM = ("time_map", "source_sha256", "edits_text")
+"""Facts of an edited film that its result keeps when it is run again."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,15 +179,16 @@ def compare(
     Raises
     ------
     SelectionError
-        ``nothing_changed`` when B is A.
+        ``nothing_changed`` when B is A; ``bad_value`` for a B, a number of null edits or a seed that is none.
     CineglassError
         EditError, LesionError, and what predicting raises.
     """
     settings = settings or get_settings()
+    _check(b, lesions, null, seed)
     if isinstance(b, str):
         edits, lesions = edits_text(parse_edits(b)), lesions_text(parse_lesions(lesions))
         if not edits and not lesions:
-            raise SelectionError("nothing_changed", "B is the same as A: nothing is changed.", "Choose an edit, for example mute, or a lesion.")
+            raise _nothing_changed()
     chosen = model if model is not None else a.responses.model_id if isinstance(a, Result) else settings.model
     waiting = WaitingModel(read(chosen, settings=settings), device=settings.device) if isinstance(chosen, str) else None
     how = {"model": waiting or chosen, "settings": settings, "allow_short": allow_short}
@@ -187,11 +196,13 @@ def compare(
         first: Result = yield from passing_on(first_result(a, waiting, **how))
         subjects = first.responses.subjects
         if isinstance(b, str):
-            condition = Condition(film=first.clip, transcript=first.transcript, edits=edits, lesions=lesions, others=others or {})
+            condition = changed(first, edits, lesions, others)
+            if not edits and condition.lesions == "; ".join(first.responses.lesions):
+                raise _nothing_changed()
         else:
             condition, edits, lesions = b, "", ""
         second: Result = yield from passing_on(run_condition(condition, subjects=subjects, **how))
-        map_ = time_map_of(second) if isinstance(b, str) else None
+        map_ = time_map_of(second) if isinstance(b, str) else time_map_between(first, second)
         comparison = Comparison(first, second, label_a, label_b, edits, lesions, map_, None, seed)
         if null is None:
             null = N_EMBEDDED if waiting is None or not waiting.files.published else N_LARGE
@@ -205,6 +216,22 @@ def compare(
     yield comparison
 
 
+def _check(b: Any, lesions: Any, null: Any, seed: Any) -> None:
+    """SelectionError for what no comparison can be made of."""
+    if not isinstance(b, str | Condition) or not isinstance(lesions, str):
+        said = f"B must be edits as text or a Condition, and lesions a text, but got {type(b).__name__} and {type(lesions).__name__} instead."
+        raise SelectionError("bad_value", said, 'For example: compare(a, "mute"), or compare(a, lesions="text mean").')
+    if null is not None and (not isinstance(null, Integral) or not 0 <= null <= MOST_NULL):
+        said = f"The number of null edits must be whole, from 0 to {MOST_NULL}, but got {str(null)[:40]} instead."
+        raise SelectionError("bad_value", said, "Leave it out for the usual number.")
+    if not isinstance(seed, Integral) or seed < 0:
+        raise SelectionError("bad_value", f"A seed must be a whole number from 0 on, but got {str(seed)[:40]} instead.", "Leave it out for 0.")
+
+
+def _nothing_changed() -> SelectionError:
+    return SelectionError("nothing_changed", "B is the same as A: nothing is changed.", "Choose an edit, for example mute, or a lesion.")
+
+
 def is_here(clip: Clip) -> bool:
     """Whether a clip's files are those that the gate made, so that it can be edited and run."""
     if clip.has_audio and (clip.samples_path is None or not clip.samples_path.is_file()):
@@ -213,27 +240,46 @@ def is_here(clip: Clip) -> bool:
 
 
 def clip_of(result: Result, *, settings: Settings) -> Generator[Any, None, None]:
-    """The clip of a finished result; one that was read from disk goes through the gate again, and is the same film. The last item is the Clip."""
-    if is_here(result.clip):
-        yield result.clip
+    """The clip of a finished result, so that it can be edited and run; the last item is the Clip.
+
+    The film of one that was read from disk goes through the gate again. Sound that the gate converted does not come out of it again as it was, so
+    the samples that were analysed are taken from where they were made; are they gone, the clip has another ``audio_key``. The film itself is never
+    looked for by its hash: that would give it to whoever brings the hash.
+    """
+    told = result.clip
+    if is_here(told):
+        yield told
         return
-    yield from admitted(result.clip.path, name=result.clip.name, settings=settings, allow_short=True)
+    clip: Clip = yield from passing_on(admitted(told.path, name=told.name, settings=settings, allow_short=True))
+    heard, samples = clip.audio_key, clip.samples_path
+    if (
+        heard != told.audio_key
+        and clip.video_key == told.video_key
+        and (kept := find(told.sha256, told.name, settings, allow_short=True)) is not None
+    ):
+        if kept.audio_key == told.audio_key:
+            heard, samples = kept.audio_key, kept.samples_path
+    yield replace(told, path=clip.path, samples_path=samples, video_key=clip.video_key, audio_key=heard)
 
 
 def first_result(a: Result | Condition | Film, waiting: WaitingModel | None, **how: Any) -> Generator[Any, None, None]:
     """The result of A, whose clip can be edited and run: the one that is there, when this model would give it again, else a new one.
 
-    Takes ``model``, ``settings`` and ``allow_short`` of :func:`compare`; ``waiting`` is the model where it was named, None where it was given.
+    Takes ``model``, ``settings`` and ``allow_short`` of :func:`compare`; ``waiting`` is the model where it was named, None where it was given. Where
+    the sound that A heard is gone, A is run again on that of its film: else all of B would differ by what encoding does to a sound.
     """
     if isinstance(a, Result):
         clip = yield from passing_on(clip_of(a, settings=how["settings"]))
-        a = a if clip is a.clip else replace(a, clip=clip)
-        if waiting is None or a.responses.weights_sha256 == waiting.weights_sha256:
-            yield a
+        same_film = (clip.video_key, clip.audio_key) == (a.clip.video_key, a.clip.audio_key)
+        if same_film and (waiting is None or a.responses.weights_sha256 == waiting.weights_sha256):
+            yield a if clip is a.clip else replace(a, clip=clip)
             return
-        lesions = "; ".join(a.responses.lesions)
-        again: Result = yield from passing_on(run_condition(Condition(film=a.clip, transcript=a.transcript, lesions=lesions), **how))
-        yield replace(again, responses=replace(again.responses, edits=a.responses.edits))
+        condition = Condition(film=clip, transcript=a.transcript, lesions="; ".join(a.responses.lesions))
+        again: Result = yield from passing_on(run_condition(condition, subjects=a.responses.subjects, **how))
+        made = {name: a.responses.extra[name] for name in MADE_FROM if name in a.responses.extra}
+        warnings = again.responses.warnings if same_film else (*again.responses.warnings, SOUND_GONE)
+        extra = {**again.responses.extra, **made}
+        yield replace(again, responses=replace(again.responses, edits=a.responses.edits, extra=extra, warnings=warnings))
         return
     condition = a if isinstance(a, Condition) else Condition(film=a)
     yield from run_condition(condition, subjects=SUBJECTS, **how)

@@ -6,13 +6,12 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from extractors.edit_film import Edited, edit_clip
-
 from encoder.lesions import lesions_text, parse_lesions
 from encoder.responses import SUBJECTS
 from experiments.intake import Film, Words, admitted, enter
 from experiments.predict import Result, predict
 from extractors.clip import Clip
+from extractors.edit_film import Edited, edit_clip
 from extractors.edit_language import Edit, edits_text, parse_edits, touched, words_policy
 from extractors.stages import passing_on
 from extractors.time_map import TimeMap
@@ -106,10 +105,38 @@ def edited_condition(condition: Condition, clip: Clip, edits: Sequence[Edit], *,
     yield from edit_clip(clip, edits, transcript=words, others=others, settings=settings)
 
 
+def changed(a: Result, edits: str, lesions: str = "", others: Mapping[str, Film] | None = None) -> Condition:
+    """The condition that edits and lesions make of a finished one: its film, its words, and what its model has lost already.
+
+    A lesion takes the place of A's own one of the same stream; A's lesion of the text goes where the edits leave no words to lose.
+    """
+    own = parse_lesions(lesions)
+    taken = {lesion.stream for lesion in own} | ({"text"} if words_policy(parse_edits(edits)) == "drop" else set())
+    kept = [lesion for lesion in parse_lesions("; ".join(a.responses.lesions)) if lesion.stream not in taken]
+    return Condition(film=a.clip, transcript=a.transcript, edits=edits, lesions=lesions_text([*kept, *own]), others=others or {})
+
+
 def time_map_of(result: Result) -> TimeMap:
     """Where each second of a result's film comes from in the film it was made from; the identity for an unedited one."""
     pieces = result.responses.extra.get("time_map")
     return TimeMap.from_list(pieces) if pieces else TimeMap.identity(result.clip.duration)
+
+
+def time_map_between(a: Result, b: Result) -> TimeMap | None:
+    """Where each second of B's film comes from in A's; None where they are different films, or A was moved in time and B otherwise."""
+    if b.responses.extra.get("source_sha256") == a.clip.sha256:
+        return time_map_of(b)
+    if _source(a) != _source(b):
+        return None
+    map_a, map_b = time_map_of(a), time_map_of(b)
+    if map_a.is_identity:
+        return map_b
+    return TimeMap.identity(b.clip.duration) if map_a == map_b else None
+
+
+def _source(result: Result) -> str:
+    """Content of the film that a result's film was made from, edited or not."""
+    return str(result.responses.extra.get("source_sha256") or result.clip.sha256)
 
 
 def _labelled(result: Result, edited: Edited, source: Clip) -> Any:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from experiments.comparison import Comparison
-from experiments.conditions import time_map_of
+from experiments.conditions import time_map_between
 from experiments.predict import Result
 from extractors.errors import SelectionError
-from extractors.time_map import TimeMap
 
 
 def pair(a: Result, b: Result, *, label_a: str, label_b: str) -> Comparison:
@@ -21,7 +20,7 @@ def pair(a: Result, b: Result, *, label_a: str, label_b: str) -> Comparison:
     Returns
     -------
     Comparison
-        Paired row by row where both come from the same film and no edit moved it in time.
+        Paired row by row where both come from the same film and no edit moved one in time.
 
     Raises
     ------
@@ -32,10 +31,4 @@ def pair(a: Result, b: Result, *, label_a: str, label_b: str) -> Comparison:
     if first.weights_sha256 != second.weights_sha256 or first.model_id != second.model_id:
         said = f"A was made by {first.model_title} and B by {second.model_title}, so what differs between them may be the model."
         raise SelectionError("models_differ", said, "Run both with the same model.")
-    same = _source(a) == _source(b) and time_map_of(a).is_identity and time_map_of(b).is_identity
-    return Comparison(a, b, label_a, label_b, "", "", TimeMap.identity(a.clip.duration) if same else None, None)
-
-
-def _source(result: Result) -> str:
-    """Content of the film that a result's film was made from, edited or not."""
-    return str(result.responses.extra.get("source_sha256") or result.clip.sha256)
+    return Comparison(a, b, label_a, label_b, "", "", time_map_between(a, b), None)

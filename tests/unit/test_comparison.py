@@ -1,5 +1,6 @@
 """Conditions of a real small film, run by the embedded model."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 import experiments
 from encoder.curves import curve_ids
-from experiments.comparison import compare
+from experiments.comparison import SOUND_GONE, compare
 from experiments.comparison_plan import plan_comparison
 from experiments.conditions import Condition, run_condition, time_map_of
 from experiments.factorial import crossed
@@ -139,8 +140,9 @@ def test_python_gets_one_labelled_table(base, settings):
     assert found.attrs["comparison"].edits == "blank colour=black"
 
 
-def test_another_film_is_compared_by_its_means(base, film, settings):
-    comparison = last(compare(base, Condition(base.clip, transcript=base.transcript, edits="grey"), null=0, settings=settings))
+def test_another_film_is_compared_by_its_means(base, settings, tmp_path):
+    other = write_film(tmp_path / "other.mp4", SECONDS, fps=5, size=(64, 48), audio=None)
+    comparison = last(compare(base, Condition(other), null=0, settings=settings))
     assert not comparison.paired
     assert comparison.kind == "film"
 
@@ -249,3 +251,46 @@ def base_parcels():
 def test_a_condition_without_edits_is_the_plain_prediction(base, settings):
     again = last(run_condition(Condition(base.clip, transcript=base.transcript), settings=settings))
     assert np.array_equal(again.responses.values, base.responses.values)
+
+
+def test_b_loses_what_a_had_lost_already(base, settings):
+    lesioned = last(run_condition(b_of(base, lesions="text zero"), settings=settings))
+    greyed = last(compare(lesioned, "grey", null=0, settings=settings))
+    assert greyed.b.responses.lesions == ("text zero",), "one thing is changed"
+    assert greyed.kind == "edit"
+    other = last(compare(lesioned, lesions="text mean", null=0, settings=settings))
+    assert other.b.responses.lesions == ("text mean",), "a lesion takes the place of that of the same stream"
+    assert last(compare(lesioned, "mute", null=0, settings=settings)).b.responses.lesions == (), "without words there are none to lose"
+    with pytest.raises(SelectionError) as refused:
+        last(compare(lesioned, lesions="text zero", null=0, settings=settings))
+    assert refused.value.code == "nothing_changed"
+
+
+def test_a_condition_of_the_same_film_is_no_other_film(base, settings):
+    greyed = last(compare(base, b_of(base, "grey"), null=0, settings=settings))
+    assert (greyed.paired, greyed.kind) == (True, "edit")
+    backwards = last(compare(base, b_of(base, "reverse; words policy=drop"), null=0, settings=settings))
+    assert backwards.why.startswith("The edit moves the film in time")
+
+
+def test_a_result_from_disk_and_its_b_have_one_sound(tmp_path):
+    """Sound that the gate converted comes out of the film again a little otherwise; that must not look like an effect of the edit."""
+    settings = Settings(cache_dir=tmp_path / "cache", recogniser="none")
+    film = write_film(tmp_path / "plain.mkv", 16, fps=5, size=(64, 48), audio="noise", audio_codec="pcm_s16le")
+    made = last(predict(film, settings=settings))
+    save_result(made, tmp_path / "a", film=True)
+    for emptied in (False, True):
+        if emptied:
+            shutil.rmtree(settings.cache_dir)
+        found = last(compare(load_result(tmp_path / "a"), "grey", null=0, settings=settings))
+        assert found.a.clip.audio_key == found.b.clip.audio_key
+        assert (found.a.clip.audio_key == made.clip.audio_key) is not emptied
+        assert np.array_equal(found.a.responses.values, made.responses.values) is not emptied
+        assert (SOUND_GONE in found.a.responses.warnings) is emptied
+
+
+@pytest.mark.parametrize("wrong", [{"b": None}, {"b": "mute", "null": -1}, {"b": "mute", "null": 1.5}, {"b": "mute", "seed": -1}])
+def test_what_no_comparison_can_be_made_of_is_refused_in_words(wrong, settings):
+    with pytest.raises(SelectionError) as refused:
+        last(compare("film.mp4", settings=settings, **wrong))
+    assert refused.value.code == "bad_value"
