@@ -252,13 +252,9 @@ def clip_of(result: Result, *, settings: Settings) -> Generator[Any, None, None]
         return
     clip: Clip = yield from passing_on(admitted(told.path, name=told.name, settings=settings, allow_short=True))
     heard, samples = clip.audio_key, clip.samples_path
-    if (
-        heard != told.audio_key
-        and clip.video_key == told.video_key
-        and (kept := find(told.sha256, told.name, settings, allow_short=True)) is not None
-    ):
-        if kept.audio_key == told.audio_key:
-            heard, samples = kept.audio_key, kept.samples_path
+    kept = find(told.sha256, told.name, settings, allow_short=True) if heard != told.audio_key and clip.video_key == told.video_key else None
+    if kept is not None and kept.audio_key == told.audio_key:
+        heard, samples = kept.audio_key, kept.samples_path
     yield replace(told, path=clip.path, samples_path=samples, video_key=clip.video_key, audio_key=heard)
 
 

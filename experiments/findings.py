@@ -291,7 +291,7 @@ def _sentence_apart(row: dict[str, Any], n: int, calibrated: str) -> str:
     text = _average(row["difference"]) + ("." if calibrated == "yes" else " (uncalibrated: not to be read as a size).")
     if row["power"] is not None:
         text += f" Its ups and downs have {row['power']:.2f} times the power of A's."
-    return f"{text} {_against(row['outside'], row['null_difference'], n, '{:.2f} z'.format)}".strip()
+    return f"{text} {_against(row['outside'], row['null_difference'], n, _in_z)}".strip()
 
 
 def _average(difference: float) -> str:
@@ -304,12 +304,18 @@ def _against(outside: bool | None, largest: float | None, n: int, in_words: Any)
     if not n or largest is None:
         return ""
     if outside:
-        return f"None of {n} small changes that should not matter changes it by more than {in_words(largest)}."
+        many = f"None of {n} small changes" if n > 1 else "The one small change tried"
+        verb = "changes it by" if n > 1 else "does not change it by"
+        return f"{many} that should not matter {verb} more than {in_words(largest)}."
     return f"Small changes that should not matter change it as much (up to {in_words(largest)}): nothing to explain."
 
 
 def _percent(size: float) -> str:
-    return f"{100 * size:.0f} %"
+    return f"{100 * size:.0f} %" if size >= SMALL else "half a per cent"
+
+
+def _in_z(size: float) -> str:
+    return f"{size:.2f} z" if size >= SMALL else f"{SMALL} z"
 
 
 def _number(value: float) -> str:

@@ -198,16 +198,23 @@ def say_streams(clip: Clip, words: Transcript, features: Features) -> None:
 
 
 def say_edits() -> None:
-    """The words of both languages, one line each."""
+    """The words of both languages, one line each: every value with its default, or with what belongs there; what can be left out in brackets."""
     from encoder.lesions import LESIONS
     from extractors.edit_language import EDITS
+    from extractors.statements import number_text
+
+    def line(kind: Any) -> str:
+        parts = [kind.name]
+        for param in kind.params:
+            known = number_text(param.default) if isinstance(param.default, int | float) else param.default
+            value = "|".join(param.choices) or known or {"number": "NUMBER", "clip": "NAME"}.get(param.kind, '"..."')
+            parts.append(f"[{param.name}={value}]" if param.optional else f"{param.name}={value}")
+        return " ".join(parts)
 
     for edit in EDITS.values():
-        values = " ".join(f"{param.name}={param.default}" for param in edit.params)
-        print(f"{edit.name} {values}".strip() + f"\t{edit.help}")
+        print(f"{line(edit)}\t{edit.help}")
     for lesion in LESIONS.values():
-        values = " ".join(f"{param.name}={param.default}" for param in lesion.params)
-        print(f"audio|text|video {lesion.name} {values}".strip() + f"\tModel lesion. {lesion.help}")
+        print(f"audio|text|video {line(lesion)}\tModel lesion. {lesion.help}")
 
 
 def size_text(count: int | None) -> str:

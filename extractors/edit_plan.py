@@ -34,6 +34,8 @@ class Plan:
         Clips whose sound is used, by their ``audio_key``.
     read : Transcript or None
         Words after the edits; None when they must be heard.
+    said : Transcript or None
+        The words where they lie in the sound after the edits, so that they can be silenced there; None where that is not known.
     notices : list of str
     """
 
@@ -41,6 +43,7 @@ class Plan:
     duration: float
     time_map: TimeMap
     read: Transcript | None
+    said: Transcript | None
     picture: list[list] = field(default_factory=list)
     sound: list[list] = field(default_factory=list)
     others: dict[str, Clip] = field(default_factory=dict)
@@ -65,13 +68,13 @@ def plan_edits(clip: Clip, edits: Sequence[Edit], transcript: Transcript | None,
     Raises
     ------
     EditError
-        ``no_picture``, ``no_sound``, ``unknown_clip``, ``needs_transcript``, ``no_such_words`` or ``out_of_range``.
+        ``no_picture``, ``no_sound``, ``unknown_clip``, ``needs_transcript``, ``words_moved``, ``no_such_words`` or ``out_of_range``.
     TranscriptError
         For a row that does not exist.
     """
     policy = words_policy(edits)
     said = any(edit.name == "words" for edit in edits)
-    plan = Plan(clip, clip.duration, TimeMap.identity(clip.duration), transcript, has_audio=clip.has_audio)
+    plan = Plan(clip, clip.duration, TimeMap.identity(clip.duration), transcript, transcript, has_audio=clip.has_audio)
     plan._words_follow = not (said and policy == "keep")
     for edit in edits:
         if edit.name == "sound":
@@ -126,6 +129,7 @@ def _swap(plan: Plan, edit: Edit, others: Mapping[str, Clip]) -> None:
         raise EditError("no_sound", "The clip whose sound is to be taken has none.", "Choose a clip with sound.")
     plan.others[other.audio_key] = other
     plan.sound.append(["clip", other.audio_key, plan.duration])
+    plan.said = None
     plan.has_audio = True
 
 
@@ -135,8 +139,10 @@ def _reverse(plan: Plan, edit: Edit) -> None:
         plan.picture.append(["flip"])
     elif edit["track"] == "sound":
         plan.sound.append(["pieces", backwards.as_list(), plan.duration])
+        plan.said = None
     else:
         _retime(plan, backwards, plan.duration)
+        plan.said = None
 
 
 def _speed(plan: Plan, edit: Edit) -> None:
@@ -187,7 +193,12 @@ def _delay(plan: Plan, edit: Edit) -> None:
         raise EditError("out_of_range", f"The film lasts {plan.duration:.1f} s: nothing of its sound would be left.", "Choose a shorter delay.")
     later = TimeMap((_moved_by(edit["seconds"], plan.duration),))
     plan.sound.append(["pieces", later.as_list(), plan.duration])
-    if plan.read is not None and plan._words_follow:
+    follows = plan.read is plan.said and plan._words_follow
+    if plan.said is not None:
+        plan.said = edit_words.moved(plan.said, later, plan.n_trs)
+    if follows:
+        plan.read = plan.said
+    elif plan.read is not None and plan._words_follow:
         plan.read = edit_words.moved(plan.read, later, plan.n_trs)
 
 
@@ -201,21 +212,29 @@ def _remove(plan: Plan, edit: Edit) -> None:
     else:
         if plan.read is None:
             raise EditError("needs_transcript", "Words are removed by name, but the clip's words are not known yet.", "Make the transcript first.")
-        places, missing = edit_words.named(plan.read, listed)
-        silent = edit_words.spans(plan.read, places)
+        if plan.said is None:
+            said = "Words are removed by name, but where they lie in the changed sound is not known."
+            raise EditError("words_moved", said, "Remove them before the sound is reversed or swapped, or remove what lies between two times.")
+        places, missing = edit_words.named(plan.said, listed)
+        silent = edit_words.spans(plan.said, places)
         if missing:
             plan.notices.append("Not in the transcript, so not removed: " + ", ".join(missing) + ".")
-        if plan.read.timing == "spread":
+        if plan.said.timing == "spread":
             plan.notices.append("The times of the words are estimated, so what falls silent may not be the words.")
     plan.sound.append(["quiet", [list(span) for span in silent]])
-    if plan.read is not None and plan._words_follow:
+    if plan.read is not None and plan._words_follow:  # then the words that are read lie where they are said
+        follows = plan.read is plan.said
         plan.read = edit_words.without(plan.read, places)
+        plan.said = plan.read if follows else plan.said
 
 
 def _rewrite(plan: Plan, edit: Edit) -> None:
     if plan.read is None:
         raise EditError("needs_transcript", "A row is rewritten, but the clip's words are not known yet.", "Make the transcript first.")
+    follows = plan.said is plan.read
     plan.read = edit_row(plan.read, int(edit["row"]), edit["text"])
+    if follows:
+        plan.said = plan.read
 
 
 def _retime(plan: Plan, step: TimeMap, duration: float, *, sound: list | None = None, same_frames: bool = False) -> None:
@@ -226,8 +245,13 @@ def _retime(plan: Plan, step: TimeMap, duration: float, *, sound: list | None = 
         plan.sound.append(sound or ["pieces", step.as_list(), duration])
     plan.duration = duration
     plan.time_map = plan.time_map.then(step)
+    follows = plan.said is plan.read
     if plan.read is not None:
         plan.read = edit_words.moved(plan.read, step, plan.n_trs)
+    if follows:
+        plan.said = plan.read
+    elif plan.said is not None:
+        plan.said = edit_words.moved(plan.said, step, plan.n_trs)
 
 
 def _moved_by(seconds: float, duration: float) -> Piece:

@@ -93,6 +93,8 @@ def read_statements(text: str, kinds: Mapping[str, Kind], error: type[CineglassE
         raise error("bad_text", "Edits are written as text.", "For example: mute; blank colour=black")
     if len(text) > MAX_CHARS:
         raise error("too_long", f"The text has {len(text)} characters; at most {MAX_CHARS} are allowed.", "Leave out some of the statements.")
+    if any(unicodedata.category(char) == "Cc" and char not in "\t\n\r" for char in text):
+        raise error("bad_text", "The text holds control characters.", "Type it anew, as plain words.")
     raw = _split(text, error)
     if len(raw) > MAX_STATEMENTS:
         raise error("too_many", f"There are {len(raw)} statements; at most {MAX_STATEMENTS} are allowed.", "Leave out some of them.")

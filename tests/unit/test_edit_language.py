@@ -119,6 +119,7 @@ def test_what_is_not_said_has_its_usual_value():
         ("blur percent=2 percent=3", "twice", "twice"),
         ("words; words policy=drop", "twice", "only one"),
         ('remove words="the', "bad_text", "not closed"),
+        ("mute\x00", "bad_text", "control characters"),
         ('remove words="\\x"', "bad_text", "JSON"),
         ('sound clip="\\ud800"', "bad_text", "hidden"),
         ('sound clip="a\\u202eb"', "bad_text", "hidden"),

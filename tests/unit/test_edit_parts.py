@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extractors.clip import Clip
@@ -119,6 +119,7 @@ def test_a_picture_shorter_than_the_film_holds_its_last_frame_where_the_map_need
 
 
 @given(st.sampled_from(["23.976", "24", "25", "29.97", "30", "60", "12.5"]), st.integers(30, 900), st.floats(-0.03, 0.03))
+@settings(deadline=None)
 def test_the_number_of_frames_stays_where_the_length_does(rate, count, longer):
     rate = Fraction(rate).limit_denominator(1001) if "." not in rate else Fraction(round(float(rate) * 1001), 1001)
     clip = replace(CLIP, duration=round(float(count / rate) + longer, 6))
@@ -161,6 +162,22 @@ def test_words_between_two_times_leave_with_their_sound():
     assert texts(done.read) == "To be, to be, that is the question."
     assert done.sound == [["quiet", [[2.0, 4.0]]]]
     assert planned("remove start=2 end=4", None).sound == done.sound
+
+
+@pytest.mark.parametrize("before", ["delay seconds=2", "delay seconds=2; words policy=keep", "speed factor=0.5; delay seconds=2; speed factor=2"])
+def test_words_are_silenced_where_they_are_said_by_now(before):
+    later = 1.0 if "speed" in before else 2.0
+    done = planned(f"{before}; remove words=question")
+    assert done.sound[-1] == ["quiet", [[pytest.approx(8.6 + later), pytest.approx(9.1 + later)]]]
+    assert ("question" in texts(done.read)) is ("keep" in before)
+
+
+@pytest.mark.parametrize("before", ["reverse", "reverse track=sound", "reverse track=sound; words policy=keep", "reverse; reverse"])
+def test_words_are_not_looked_for_where_nobody_knows_them(before):
+    with pytest.raises(EditError) as refused:
+        planned(f"{before}; remove words=not")
+    assert refused.value.code == "words_moved"
+    assert planned(f"{before}; remove start=2 end=4").sound[-1] == ["quiet", [[2.0, 4.0]]]
 
 
 def test_times_that_are_guesses_are_said_to_be():
