@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import inspect
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -109,6 +111,26 @@ class Comparing:
         """The section as it stands: another clip, model or choice of words is another A."""
         visit = self._newest.get(request.session_hash, visit)
         return {self.parts.experiment.panel: await asyncio.to_thread(self.value, visit, request)}
+
+    def after(self, handler: Callable[..., Any]) -> Callable[..., Any]:
+        """The handler, whose answer then says what A is by now: in the same answer, so that nothing is out once the page rests."""
+        if inspect.isasyncgenfunction(handler):
+
+            @functools.wraps(handler)
+            async def telling(visit: Visit, *more: Any) -> AsyncIterator[dict[Any, Any]]:
+                async for changes in handler(visit, *more):
+                    yield changes
+                yield await self.look(visit, more[-1])
+
+            return telling
+
+        @functools.wraps(handler)
+        def told(visit: Visit, *more: Any) -> dict[Any, Any]:
+            changes = handler(visit, *more)
+            visit = changes.get(self.parts.visit, visit)
+            return changes | {self.parts.experiment.panel: self.value(visit, more[-1])}
+
+        return told
 
     def value(self, visit: Visit, request: gr.Request) -> dict[str, Any]:
         """What the section shows to this visitor."""

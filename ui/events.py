@@ -142,7 +142,7 @@ class Handlers:
             choice=self._choice,
             show=self._show,
             open_example=self._open_example,
-            opened=self.comparing.take_from,
+            opened=self._comparison_opened,
             arrive=self.my_runs.arrive,
         )
 
@@ -154,6 +154,10 @@ class Handlers:
             del self.newest[visitor]
         self.returning.keep(request.session_hash, visit)
         return {self.parts.visit: visit}
+
+    def _comparison_opened(self, comparison: Any, request: gr.Request) -> None:
+        self.comparing.take_from(comparison, request)
+        self.designing.saw(comparison, request)
 
     # stimulus -----------------------------------------------------------------------------------------------------------------------
 
@@ -536,13 +540,15 @@ def wire(demo: gr.Blocks, handlers: Handlers) -> None:
         parts.tab,
     ]
     planned = [running.picker, running.plan, running.run, running.why]
-    opened = demo.load(handlers.opening.open_page, [parts.visit, parts.tab], scene, js=TAB_SAYS, **now)
+    panel, comparing = parts.experiment.panel, handlers.comparing
+    after = comparing.after  # what changes the clip, its words or the model makes another A
+    opened = demo.load(after(handlers.opening.open_page), [parts.visit, parts.tab], scene, js=TAB_SAYS, **now)
     changes_clip = (
-        section.gallery.pick(handlers.pick_example, [parts.visit], scene, **now),
-        section.upload.dropped(handlers.receive_upload, [parts.visit], scene, **long),
-        section.recorder.recorded(handlers.receive_recording, [parts.visit], scene, **long),
-        section.making.make(handlers.making.make, [parts.visit], scene, **long),
-        running.picker.choose(handlers.choosing.choose, [parts.visit], scene, **now),
+        section.gallery.pick(after(handlers.pick_example), [parts.visit], scene, **now),
+        section.upload.dropped(after(handlers.receive_upload), [parts.visit], scene, **long),
+        section.recorder.recorded(after(handlers.receive_recording), [parts.visit], scene, **long),
+        section.making.make(after(handlers.making.make), [parts.visit], scene, **long),
+        running.picker.choose(after(handlers.choosing.choose), [parts.visit], scene, **now),
     )
     for event in changes_clip:
         event.then(handlers.choosing.plan_run, [parts.visit], planned, **long)
@@ -550,27 +556,26 @@ def wire(demo: gr.Blocks, handlers: Handlers) -> None:
     section.making.dropped(handlers.making.add_picture, [parts.visit], pictures, **all_of_them)
     section.making.remove(handlers.making.drop_picture, [parts.visit], pictures, **all_of_them)
     running.plan.again(handlers.choosing.plan_run, [parts.visit], planned, **long)
-    given = section.transcript_file.dropped(handlers.read_transcript, [parts.visit], scene, **now)
-    left_out = section.no_transcript.click(handlers.leave_transcript, [parts.visit], scene, **now)
+    section.transcript_file.dropped(after(handlers.read_transcript), [parts.visit], scene, **now)
+    section.no_transcript.click(after(handlers.leave_transcript), [parts.visit], scene, **now)
 
-    source = running.recogniser.choose(handlers.choose_recogniser, [parts.visit], scene, **all_of_them)
+    running.recogniser.choose(after(handlers.choose_recogniser), [parts.visit], scene, **all_of_them)
     run_event = running.run.click(handlers.run_clip, [parts.visit], scene, trigger_mode="once", **long)
     stopped = running.stop.click(handlers.stop_run, None, scene, cancels=[run_event], **now)
-    deleted = section.delete.click(handlers.delete_now, [parts.visit], scene, cancels=[run_event], **now)
+    deleted = section.delete.click(after(handlers.delete_now), [parts.visit], scene, cancels=[run_event], **now)
     deleted.then(handlers.choosing.plan_run, [parts.visit], planned, **long)
 
-    edited = text.table.edit(handlers.wording.edit, [parts.visit], scene, **all_of_them)
-    undone = text.undo.click(handlers.wording.undo, [parts.visit], scene, **now)
+    text.table.edit(after(handlers.wording.edit), [parts.visit], scene, **all_of_them)
+    text.undo.click(after(handlers.wording.undo), [parts.visit], scene, **now)
 
-    panel, comparing = parts.experiment.panel, handlers.comparing
     panel.choose(comparing.choose, [parts.visit], [panel], **all_of_them)
     comparison = panel.compare(comparing.compare, [parts.visit], scene, trigger_mode="multiple", **long)
-    ready = panel.open(handlers.opening.open_ready, [parts.visit], scene, **all_of_them)
+    ready = panel.open(after(handlers.opening.open_ready), [parts.visit], scene, **all_of_them)
     panel.stop(comparing.stop, [parts.visit], scene, cancels=[comparison], **now)
     listed = wire_runs(handlers.my_runs, scene, (opened, run_event, comparison, deleted), now=now, long=long)
     clips_change = (opened, ready, run_event, comparison, deleted, *listed, *changes_clip)
     listed += wire_designs(handlers.designing, scene, clips_change, (opened, ready), now=now, long=long)
-    for event in (opened, ready, *listed, *changes_clip, given, left_out, source, stopped, deleted, edited, undone):  # another A
+    for event in (*listed, stopped):
         event.then(comparing.look, [parts.visit], [panel], **now)
     made = [parts.visit, parts.export.made]
     making = parts.export.kinds.make(handlers.exporting.make, [parts.visit], made, **long)

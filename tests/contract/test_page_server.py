@@ -75,7 +75,7 @@ def test_launch_is_always_closed_to_the_outside(tmp_path):
 def test_every_event_of_the_page_is_private(page):
     visibility = {dependency["api_name"]: dependency["api_visibility"] for dependency in page[1].config["dependencies"]}
     public = {name for name, seen in visibility.items() if seen == "public"}
-    assert public == {"predict", "transcribe", "list_examples", "capabilities"}
+    assert public == {"predict", "compare", "transcribe", "run_capsule", "list_examples", "capabilities"}
 
 
 def test_the_page_names_no_path_of_this_machine(page):
