@@ -37,6 +37,7 @@
       trigger("make", { text: statement(kind.name, values[kind.name]), words: kind.words ? said.value : null });
     });
     go.id = "cp-make";
+    go.title = "Make the stimulus and take it as the clip";
     const bar = make("div", "cp-bar");
     const filled = make("div", "cp-bar-fill");
     bar.append(filled);
