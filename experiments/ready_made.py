@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.comparison import Comparison
+from experiments.comparison_files import FACTS as COMPARISON
 from experiments.comparison_files import load_comparison
 from experiments.design_files import DESIGN
 from experiments.examples import find_example
@@ -98,6 +99,14 @@ def load_ready_made(id: str) -> tuple[ReadyMade, Comparison]:
 def ready_made_designs() -> tuple[ReadyMade, ...]:
     """Those that are two-by-two designs: their effects lie beside the comparison of their corners."""
     return tuple(one for one in list_ready_made() if (one.folder / DESIGN).is_file())
+
+
+def design_id(comparison: Comparison) -> str:
+    """Id of the ready-made design whose corners a comparison is; "" for any other one."""
+    for one in ready_made_designs():
+        if json.loads((one.folder / COMPARISON).read_text(encoding="utf-8")).get("id") == comparison.id:
+            return one.id
+    return ""
 
 
 def load_design(id: str) -> tuple[ReadyMade, dict[str, Any]]:

@@ -23,6 +23,7 @@ from ui.model import needs_plan, why_not
 from ui.sessions import Shelf, Visit
 
 if TYPE_CHECKING:
+    from experiments.comparison import Comparison
     from experiments.conditions import Condition
     from experiments.factorial import Factorial
     from experiments.models import ModelState
@@ -85,6 +86,7 @@ class Designing:
     ):
         self.parts, self.settings, self.shelf, self.runs, self.choosing = parts, settings, shelf, runs, choosing
         self._keep, self._base, self._listed, self._open_named, self._newest = keep, base, listed, open_named, newest
+        self._opened: dict[str, str] = {}  # ready-made designs that were opened in the player, by session
         self._wanted: dict[str, Wanted] = {}  # not in the visit, as with what is chosen for B
 
     # what is chosen -----------------------------------------------------------------------------------------------------------------
@@ -235,6 +237,7 @@ class Designing:
     def leave(self, visitor: str) -> None:
         """The page was closed."""
         self._wanted.pop(visitor, None)
+        self._opened.pop(visitor, None)
 
     def _join(self, wanted: Wanted, visit: Visit, request: gr.Request) -> Job:
         state = self.choosing.state(request)
@@ -330,12 +333,20 @@ class Designing:
     def open(self, visit: Visit, event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
         """Open a finished design: its effects here, its corners in the player."""
         visit, id = self._newest.get(request.session_hash, visit), str(getattr(event, "id", ""))
-        return self._open_named("comparison", id, visit, request) | self._ready(id, visit, request)
+        changes = self._open_named("comparison", id, visit, request)
+        self._opened.pop(request.session_hash, None)
+        return changes | self._ready(id, visit, request)
+
+    def saw(self, comparison: Comparison, request: gr.Request) -> None:
+        """A comparison is being opened in the player."""
+        from experiments.ready_made import design_id
+
+        if id := design_id(comparison):
+            self._opened[request.session_hash] = id
 
     async def follow(self, visit: Visit, request: gr.Request) -> dict[Any, Any]:
         """After an experiment was opened elsewhere: if it is a design, its effects are shown."""
-        visit = self._newest.get(request.session_hash, visit)
-        return await asyncio.to_thread(self._ready, visit.comparison, visit, request)
+        return await asyncio.to_thread(self._ready, self._opened.pop(request.session_hash, ""), visit, request)
 
     def _ready(self, id: str, visit: Visit, request: gr.Request) -> dict[Any, Any]:
         from experiments.design_files import EFFECTS_TABLE, design_frame
