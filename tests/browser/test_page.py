@@ -142,7 +142,7 @@ def test_every_control_can_be_reached_by_keyboard_and_has_a_name(visit):
     page = visit()
     unnamed = page.evaluate(
         """() => [...document.querySelectorAll('#cp-left button, #cp-left input:not([type=file])')].filter(node => node.offsetParent)
-            .filter(node => !(node.innerText || node.ariaLabel || node.title || (node.labels && node.labels.length))).map(node => node.outerHTML)"""
+            .filter(node => !(node.textContent || node.ariaLabel || node.title || (node.labels && node.labels.length))).map(node => node.outerHTML)"""
     )
     assert unnamed == []
     page.locator(".cp-example").first.focus()
