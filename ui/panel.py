@@ -1,7 +1,7 @@
 """A drawn part of the page: a constant template, filled in the browser with ``textContent`` only.
 
 Gradio's own HTML templates are not used for values: they are Handlebars whose outcome is run as a JavaScript template string, so a
-file name holding ``${...}`` would be executed. Here the template is constant and assets/page/page.js, with the scripts after it, builds every element.
+file name holding ``${...}`` would be executed. Here the template is constant; assets/page/page.js and the scripts after it build every element.
 """
 
 from __future__ import annotations
