@@ -20,7 +20,7 @@ def test_the_planted_rule_came_back_and_the_text_quotes_this_very_result(id):
     one, comparison = load_ready_made(id)
     plan = PLAN[id]
     if plan.design:
-        rows = {row["curve"]: row for row in json.loads((one.folder / DESIGN).read_text(encoding="utf-8"))["rows"]}
+        rows = {row["curve"]: row for row in json.loads((one.folder / DESIGN).read_text(encoding="utf-8"))["tables"]["mean"]}
         assert rows["Vis"]["first"] < -0.2
         assert rows["Auditory"]["second"] < -0.2
         assert abs(rows["Vis"]["interaction"]) < 0.5 * abs(rows["Vis"]["first"])
