@@ -16,11 +16,14 @@ from encoder.curves import curve_ids, curve_masks
 from experiments import sets
 from experiments.design_files import CELLS_TABLE, DESIGN, design_facts, set_facts, write_design, write_set
 from experiments.examples import load_example
-from experiments.factorial import EFFECTS, Factorial
+from experiments.factorial import EFFECTS, Factorial, both
 from experiments.ready_made import load_design, ready_made_designs
 from experiments.sets import compare_sets, of_results, smallest_p
-from extractors.errors import SelectionError, StatisticsError
-from extractors.stages import last
+from extractors.errors import CineglassError, SelectionError, StatisticsError
+from extractors.stages import Stage, last
+from ui.designing import _told
+from ui.designs import Wanted, check, designs_value, factors_of, levels_of, wanted_of
+from ui.experiment import Base
 
 NASTY = "=HYPERLINK(1)<img src=x onerror=alert(1)>.mp4"
 FACTORS, LEVELS = ("picture", "sound"), (("as it is", "blank colour=black"), ("as it is", "mute"))
@@ -139,3 +142,68 @@ def test_ready_made_designs_open_with_their_effects():
     assert one.lines(simulated=facts["simulated"])[0].startswith("The simulator was told")
     with pytest.raises(SelectionError):
         load_design("nothing-like-it")
+
+
+NAMES = {str(number): f"Clip {number}" for number in range(12)}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "code"),
+    [
+        (Wanted(first="mute", second="words policy=drop"), "same_words"),
+        (Wanted(first="speed factor=2", second="mute"), "time_moves"),
+        (Wanted(first="blank colour=black", second="blank colour=grey"), "same_change"),
+        (Wanted(first="nonsense", second="mute"), "unknown_edit"),
+        (Wanted(cross="films", one="1", other="1"), "same_clip"),
+        (Wanted(cross="films", one="1", other="gone"), "gone"),
+        (Wanted(mode="set", clips=tuple("12345")), "too_few"),
+        (Wanted(mode="set", clips=tuple("123451")), "twice"),
+        (Wanted(mode="set", pairs="lists", a=tuple("1234"), b=tuple("4567")), "twice"),
+        (Wanted(mode="set", pairs="lists", a=tuple("123456"), b=tuple("789"), paired=True), "unequal_sets"),
+        (Wanted(mode="set", pairs="lists", a=tuple("123"), b=tuple("456")), "too_few"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_cannot_be_tested_is_refused_by_name_and_the_form_says_so(wanted, code):
+    with pytest.raises(CineglassError) as error:
+        check(wanted, Base("A film"), NAMES)
+    assert error.value.code == code
+    value = designs_value(Base("A film"), wanted, clips=[(key, title, "Examples") for key, title in NAMES.items()])
+    assert error.value.message in value["why_not"]
+
+
+def test_sound_and_words_can_be_crossed_and_factors_are_named_by_what_they_change():
+    levels = levels_of(Wanted(first="mute; words policy=keep", second="words policy=drop"))
+    assert factors_of(levels) == ("sound", "words")
+    assert both(*levels) == "mute; words policy=drop"
+    assert factors_of(("blank colour=black", "mute")) == ("picture", "sound")
+    assert factors_of(("grey", "blur percent=2")) == ("greyscale", "blur")
+
+
+def test_whatever_a_browser_says_becomes_a_choice_or_the_usual_one():
+    said = {"mode": ["set"], "cross": 3, "first": None, "clips": "abc", "a": [1, None, {}], "paired": "yes", "seq": "9"}
+    found = wanted_of(said)
+    assert (found.mode, found.cross, found.first, found.clips, found.paired, found.seq) == ("design", "edits", Wanted().first, (), False, 0)
+    assert all(isinstance(key, str) for key in found.a)
+
+
+def test_each_condition_is_one_stage_and_closing_closes_the_job():
+    closed = []
+
+    def job():
+        try:
+            for _ in range(3):
+                for name in ("edit", "model"):
+                    yield Stage(name, 0, 1, f"{name} begins")
+                    yield Stage(name, 1, 1, f"{name} is ready")
+            yield "found"
+        finally:
+            closed.append(True)
+
+    told = list(_told(job(), 3, lambda found: iter([found.upper()])))
+    assert told[-1] == "FOUND"
+    assert [stage.name for stage in told[:-1] if stage.finished] == ["c0", "c1", "c2"]
+    stopped = _told(job(), 3, lambda found: iter(()))
+    next(stopped)
+    stopped.close()
+    assert closed == [True, True]
