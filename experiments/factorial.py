@@ -191,9 +191,8 @@ def pictures_by_sounds(
         )
         for i, j in CELLS
     }
-    levels = tuple((f"{what} of {names[0]}", f"{what} of {names[1]}") for what in ("picture", "sound"))
     how = {"model": model, "settings": settings, "seed": seed, "allow_short": allow_short}
-    yield from factorial(conditions, factors=("picture", "sound"), levels=levels, **how)
+    yield from factorial(conditions, factors=("picture", "sound"), levels=(names, names), **how)
 
 
 def factorial(
