@@ -105,9 +105,24 @@ def first_condition(name: str, *, transcript: Path | None, recogniser: str | Non
     if Path(name).is_dir() or name in {example.id for example in list_examples()}:
         if transcript is not None or recogniser is not None:
             fail("A finished result has its words already: leave --transcript, --recogniser and --no-speech out.", USAGE)
-        return finished_result(name)[0]
+        return _with_film(finished_result(name)[0])
     must_be_there(Path(name), transcript)
     return Condition(film=Path(name), transcript=transcript, recogniser=recogniser)
+
+
+def _with_film(result: Result) -> Result:
+    """``predict`` writes no film: it lies where it was let in, and whoever types a command may have it. On a page a hash gives nobody a film."""
+    from extractors.errors import CacheError
+    from extractors.media import find
+    from settings import get_settings
+
+    told = result.clip
+    if not told.has_film or told.path.is_file():
+        return result
+    clip = find(told.sha256, told.name, get_settings(), allow_short=True)
+    if clip is None or (clip.video_key, clip.audio_key) != (told.video_key, told.audio_key):
+        raise CacheError("film_missing", "The film of this result is neither in its folder nor kept any more.", "Name the film itself instead.")
+    return replace(result, clip=clip)
 
 
 def say_comparison(comparison: Comparison, out: Path) -> None:

@@ -17,8 +17,9 @@ from experiments.null_band import null_band
 from experiments.predict import predict
 from experiments.results import load_result, save_result
 from experiments.sets import compare_sets, of_results
+from experiments.telling import first_condition
 from extractors.edit_language import EditError
-from extractors.errors import MediaError, SelectionError, StatisticsError
+from extractors.errors import CacheError, MediaError, SelectionError, StatisticsError
 from extractors.stages import Stage, last
 from extractors.tr_table import table_from_words
 from extractors.transcript import Word
@@ -294,3 +295,13 @@ def test_what_no_comparison_can_be_made_of_is_refused_in_words(wrong, settings):
     with pytest.raises(SelectionError) as refused:
         last(compare("film.mp4", settings=settings, **wrong))
     assert refused.value.code == "bad_value"
+
+
+def test_the_command_line_finds_the_film_that_predict_did_not_write(base, settings, tmp_path, monkeypatch):
+    save_result(base, tmp_path / "a")
+    monkeypatch.setattr("settings.get_settings", lambda: settings)
+    assert first_condition(str(tmp_path / "a"), transcript=None, recogniser=None).clip.path == base.clip.path
+    monkeypatch.setattr("settings.get_settings", lambda: Settings(cache_dir=tmp_path / "empty"))
+    with pytest.raises(CacheError) as refused:
+        first_condition(str(tmp_path / "a"), transcript=None, recogniser=None)
+    assert refused.value.code == "film_missing"
