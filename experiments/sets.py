@@ -14,7 +14,7 @@ from encoder.curves import curve_ids, curve_means
 from encoder.ensemble import read
 from encoder.waiting_model import WaitingModel
 from experiments.comparison import first_result
-from experiments.conditions import Condition, run_condition
+from experiments.conditions import Condition, changed, run_condition
 from experiments.findings import label_of
 from experiments.intake import Film
 from experiments.predict import Result
@@ -164,8 +164,7 @@ def compare_sets(
         for item in a:
             first.append((yield from passing_on(_result(item, waiting, film=edits is not None, **how))))
             if edits is not None:
-                changed = Condition(film=first[-1].clip, transcript=first[-1].transcript, edits=edits)
-                second.append((yield from passing_on(run_condition(changed, **how))))
+                second.append((yield from passing_on(run_condition(changed(first[-1], edits), **how))))
         for item in others[len(second) :]:
             second.append((yield from passing_on(_result(item, waiting, film=False, **how))))
     finally:
