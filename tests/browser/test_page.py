@@ -226,6 +226,7 @@ def test_a_server_that_was_started_again_is_said_and_the_controls_rest(open_page
     with serving(tmp_path / "first", predict=Pace().predict) as (url, _):
         page = open_page(url, allowed=("Failed to load resource", "ERR_"))
         landed(page)
+        page.wait_for_function("performance.getEntriesByName(`${location.href}cineglass/server`).some((asked) => asked.responseEnd > 0)")
         page.evaluate("window.scrollTo(0, 900)")
         port = int(url.rsplit(":", 1)[1])
     with serving(tmp_path / "second", predict=Pace().predict, port=port):
