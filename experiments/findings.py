@@ -319,7 +319,7 @@ def _in_z(size: float) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:.2f}"
+    return f"{value:.2f}".replace("-", "−")
 
 
 def _plain(value: Any) -> Any:

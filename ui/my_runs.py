@@ -140,7 +140,7 @@ class MyRuns:
     def _add(self, mine: RunsList, kind: str, token: str, *, title: str = "", about: str = "") -> None:
         held = self._held(kind, token)
         first = held.a if kind == "comparison" else held
-        title = title or (f"{held.label_a}, then {held.label_b}" if kind == "comparison" else first.clip.name)
+        title = title or (_title(held) if kind == "comparison" else first.clip.name)
         mine.add(kind, token, title, about=f"{about}{describe(held)}", thumbnail=thumbnail(first))
 
     def _held(self, kind: str, token: str) -> Result | Comparison:
@@ -431,3 +431,9 @@ def wire_runs(runs: MyRuns, scene: list[Any], after: tuple[Any, ...], *, now: di
     for event in after:
         event.then(runs.look, [parts.visit], [tab.list], **now)
     return opened, paired
+
+
+def _title(held: Comparison) -> str:
+    """A comparison in the list: whose film, and what was done to it."""
+    done = "; ".join(text for text in (held.edits, held.lesions and f"lesion {held.lesions}") if text)
+    return f"{held.label_a}: {done}" if done else f"{held.label_a} and {held.label_b}"

@@ -361,7 +361,10 @@
       const list = make("ul");
       list.append(...known.ready.map(({ id, title, question }) => {
         const row = make("li");
-        const one = button("cp-ready-one", "", () => trigger("open", { id }));
+        const one = button("cp-ready-one", "", () => {
+          trigger("open", { id });
+          window.CineglassPage.tools.toPlayer({ atOnce: true });
+        });
         one.append(make("strong", "", title), make("span", "cp-note", question));
         row.append(one);
         return row;

@@ -19,6 +19,7 @@
   const MANY = 6; // examples, or models: a longer list scrolls by itself
   const AGAIN_AFTER_MS = 200;
   const MOST_TRIES = 60;
+  const HEAD_PX = 40; // of the player: its title is gone
   const HIDDEN_PX = 200; // of the player above the window: by then its film and brain are half gone
 
   // Gradio drops an event while the one before it is out: of several quick choices the newest is said again until the server has heard it.
@@ -444,10 +445,10 @@
   }
 
   // On a narrow screen the player is far above what starts it; on a wide one with many models it can be.
-  function toPlayer() {
+  function toPlayer({ atOnce = false } = {}) {
     const player = document.getElementById("cp-right");
     const narrow = window.matchMedia("(max-width: 900px)").matches;
-    if (!player || (!narrow && player.getBoundingClientRect().top > -HIDDEN_PX)) return;
+    if (!player || (!narrow && player.getBoundingClientRect().top > (atOnce ? -HEAD_PX : -HIDDEN_PX))) return;
     const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
     player.scrollIntoView({ block: "start", behavior: still ? "auto" : "smooth" });
   }
@@ -515,7 +516,7 @@
 
   const early = []; // parts that were mounted before their script had come
   window.CineglassPage = {
-    tools: { make, fill, problem, ownLink, onScreen, clock, table, teller, wayOut, MANY },
+    tools: { toPlayer, make, fill, problem, ownLink, onScreen, clock, table, teller, wayOut, MANY },
     add(kind, build) {
       parts[kind] = build;
       for (const tools of early.filter((waiting) => waiting.kind === kind)) this.mount(kind, tools);

@@ -23,12 +23,21 @@ class Compare {
     const parts = [
       ...lead.map(({ text }) => h("p", { class: "cg-lead", text })),
       ...(info.paired ? [] : [h("p", { class: "cg-lead", text: info.why })]),
-      ...(rows.some(({ change }) => known(change)) ? [this.changes(rows, label)] : []),
+      ...(rows.some(({ change }) => known(change)) ? [this.verdict(rows), this.changes(rows, label)] : []),
       ...(rows.some(({ difference }) => known(difference)) ? [this.differences(rows)] : []),
       ...(rows.length || lead.length ? [] : [h("p", { class: "cg-none", text: "Nothing was worked out for this subject." })]),
       ...info.notes.map((text) => h("p", { class: "cg-note", text })),
     ];
     this.root.replaceChildren(...parts);
+  }
+
+  /** One line for who reads no further. */
+  verdict(rows) {
+    const beyond = rows.filter(({ outside }) => outside !== false).slice(0, 3).map(({ label }) => label);
+    const text = beyond.length
+      ? `Farthest apart: ${beyond.join(", then ")}.`
+      : "Nothing changes more than it does by small changes that should not matter.";
+    return h("p", { class: "cg-lead" }, text, " ", h("small", { text: "Rows come in this order, by SD of A − B in z. The bold share is of each curve's own ups and downs in A: where A hardly moves, it is large for next to nothing." }));
   }
 
   swatch({ curve, kind }) {
@@ -77,7 +86,7 @@ class Compare {
     const key = h("p", { class: "cg-comparekey" },
       h("span", {}, h("i", { class: "cg-keydot" }), "change: SD of A − B over SD of A; r: of A with B"),
       ...(rows.some(({ low }) => known(low)) ? [h("span", {}, h("i", { class: "cg-keywhisker" }), "variation over time within this clip")] : []),
-      ...(nulls ? [h("span", {}, h("i", { class: "cg-keynull" }), "sensitivity to small changes")] : [h("span", { text: "No null edits were run: nothing says how much a small change does." })]));
+      ...(nulls ? [h("span", {}, h("i", { class: "cg-keynull" }), "sensitivity to small changes")] : [h("span", { text: "No noise band here, or not yet: nothing says how much a small change does." })]));
     return h("section", {}, h("h3", {}, `Change in time course, ${label}`, this.mark()), key, scale, list);
   }
 

@@ -154,7 +154,8 @@ class Controls {
     }
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || !player.result || player.part.body.hidden) return;
     const target = event.target instanceof Element ? event.target : document.body;
-    if (target.closest(HOTKEY_BLIND) || (target !== document.body && !player.host.contains(target))) return;
+    const elsewhere = target !== document.body && !player.host.contains(target);
+    if (target.closest(HOTKEY_BLIND) || (elsewhere && !(event.key in LETTERS && target.closest("button, a")))) return;
     const number = Number(event.key);
     if (event.key === " ") {
       if (target.closest("button, a, summary")) return;

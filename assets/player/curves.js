@@ -190,7 +190,9 @@ class Curves extends PlotFrame {
 
   drawWhole(context, { curve, side, values, colour }, settings) {
     const pieces = this.piecesOf(values);
-    const dash = { pin: () => PIN_DASH, group: () => (side === "R" ? [2, 3] : [7, 4]), network: () => (side === "R" ? [4, 2.5] : []) }[curve.kind]();
+    const beside = this.second && this.second.kind === "condition" && !this.residual;
+    const solid = beside && side !== "R"; // beside B, whose lines are dashed, a group's line is whole
+    const dash = { pin: () => PIN_DASH, group: () => (solid ? [] : side === "R" ? [2, 3] : [7, 4]), network: () => (side === "R" ? [4, 2.5] : []) }[curve.kind]();
     const { dense } = this;
     if (!dense) this.stroke(context, pieces, [], this.theme.surface, side === "R" ? 3.4 : 4.4);
     const pale = !settings.dark && ["Limbic", "Cont"].includes(curve.id) && settings.palette !== "okabe-ito";
