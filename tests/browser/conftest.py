@@ -20,7 +20,7 @@ def browser_path() -> str | None:
     return named or shutil.which("chromium") or shutil.which("google-chrome")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # not for longer: while it lives, this thread has an event loop
 def browser():
     path = browser_path()
     if path is None:
@@ -96,7 +96,7 @@ class Tab:
         return True
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def _tabs(browser):
     """Pages that wait for their next test."""
     waiting: list[Tab] = []
