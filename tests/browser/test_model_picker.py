@@ -211,9 +211,9 @@ def test_twenty_finished_results_are_listed_in_their_place_and_each_brings_its_o
         page = open_page(url)
         landed(page)
         assert page.locator(".cp-example").count() == len(list_examples()) + 20
-        left, run = (page.locator(part).bounding_box() for part in ("#cp-stimulus-section", "#cp-run-section"))
-        assert run["y"] < 1000  # the list scrolls by itself
-        assert left["width"] == run["width"]
+        left, below = (page.locator(part).bounding_box() for part in ("#cp-stimulus-section", "#cp-experiment-section"))
+        assert below["y"] < 1000  # the list scrolls by itself
+        assert left["width"] == below["width"]
         page.get_by_role("button", name="Film 17").click()
         page.wait_for_function(f"{STATE}.run === 'cineglass/examples/film-17'")
         assert page.locator(".cp-badge").inner_text() == "VIBE (published)"

@@ -183,7 +183,7 @@ def test_files_of_a_baked_result_are_served_by_name_and_nothing_beside_them(shel
 
     settings = Settings(results_dir=shelf, cache_dir=tmp_path / "cache")
     (shelf / "A bar" / "secret.txt").write_text("x")
-    visits = SimpleNamespace(runs=tmp_path / "cache" / "runs", settings=settings)
+    visits = SimpleNamespace(runs=tmp_path / "cache" / "runs", comparisons=tmp_path / "cache" / "comparisons", settings=settings)
 
     def fetched(id, name):
         return _file(lambda: example_folder(id, settings), name, visits)
