@@ -165,7 +165,8 @@ def test_a_measured_table_opens_beside_the_prediction(page, responses, tmp_path)
     row = page.locator(".cp-measured tr", has_text="Visual").first
     assert float(row.locator("td").nth(1).inner_text()) == pytest.approx(expected, abs=6e-4)
     assert "simulated" in page.locator(".cp-measured").inner_text()
-    page.wait_for_function("window.__cineglass.result.second !== null && window.__cineglass.result.layers.filter(({ id }) => id === 'accuracy').length === 1")
+    page.wait_for_function("window.__cineglass.result.second !== null")
+    assert page.evaluate("window.__cineglass.result.layers.map(({ id }) => id)").count("accuracy") == 1
     assert page.evaluate(STATE)["run"] == f"cineglass/examples/{FIRST}"
     page.get_by_label("Data set").select_option("ses-002_task-two")
     page.wait_for_selector(".cp-measured .cp-problem:has-text('20 rows')")
