@@ -21,6 +21,7 @@ from experiments.capsule_read import plain_state, read_capsule
 from experiments.capsule_zip import write_zip
 from experiments.results import load_result, save_result
 from extractors.errors import CapsuleError
+from extractors.grid import counting_rows
 from extractors.in_thread import Tell, in_thread
 from extractors.media import kept_samples
 from extractors.stages import stage_clock
@@ -179,7 +180,7 @@ def _draw(results: dict[str, Result], work: Path, tell: Callable[..., None]) -> 
         responses = result.responses
         write_networks(responses, work / "figures" / f"{side}_networks.png", "png")
         tell()
-        rows = np.flatnonzero(responses.valid) if responses.valid.any() else np.arange(responses.n_trs)
+        rows = np.flatnonzero(counting_rows(responses.valid))
         figure = moment_figure(responses, int(rows[len(rows) // 2]), look=Look(views="glass"), transcript=result.transcript)
         figure.set_dpi(150)
         save_figure(figure, work / "figures" / f"{side}_moment.png", "png")

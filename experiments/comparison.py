@@ -26,6 +26,7 @@ from experiments.predict import Result
 from extractors.clip import Clip
 from extractors.edit_language import edits_text, parse_edits
 from extractors.errors import SelectionError
+from extractors.grid import counting_rows
 from extractors.media import find
 from extractors.stages import last, passing_on
 from extractors.time_map import TimeMap
@@ -111,7 +112,7 @@ class Comparison:
     def valid(self) -> np.ndarray:
         """Rows that count in both, bool [T]; all rows where none is. Of a paired comparison."""
         both = self.a.responses.valid & self.b.responses.valid
-        return both if both.any() else np.ones_like(both)
+        return counting_rows(both)
 
     @cached_property
     def curves(self) -> tuple[np.ndarray, np.ndarray]:

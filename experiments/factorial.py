@@ -22,7 +22,7 @@ from experiments.null_band import curves_with_mean
 from experiments.predict import Result
 from extractors.edit_language import edits_text, parse_edits
 from extractors.errors import SelectionError
-from extractors.grid import TR
+from extractors.grid import TR, counting_rows
 from extractors.stages import passing_on
 from settings import Settings, get_settings
 
@@ -57,7 +57,7 @@ class Factorial:
     def valid(self) -> np.ndarray:
         """Rows valid in all four cells, bool [T]; all rows where none is."""
         both = np.logical_and.reduce([result.responses.valid for result in self.cells.values()])
-        return both if both.any() else np.ones_like(both)
+        return counting_rows(both)
 
     @cached_property
     def curves(self) -> dict[tuple[int, int], np.ndarray]:

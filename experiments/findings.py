@@ -12,7 +12,7 @@ from analysis.contrasts import INTERVAL_LABEL, beyond, change, interval, spectra
 from encoder.atlas import NETWORK_NAMES, load_atlas
 from encoder.curves import curve_ids, curve_masks
 from extractors.errors import SelectionError, StatisticsError
-from extractors.grid import TR
+from extractors.grid import TR, counting_rows
 
 if TYPE_CHECKING:
     import pandas
@@ -218,7 +218,7 @@ def _paired(comparison: Comparison, place: int) -> dict[str, np.ndarray]:
 def _apart(comparison: Comparison, place: int) -> dict[str, np.ndarray]:
     """Of conditions whose rows do not belong together: means only."""
     a, b = (curves[place] for curves in comparison.curves)
-    rows_a, rows_b = (_counting(result.responses.valid) for result in (comparison.a, comparison.b))
+    rows_a, rows_b = (counting_rows(result.responses.valid) for result in (comparison.a, comparison.b))
     difference = a[rows_a].astype(np.float64).mean(0) - b[rows_b].astype(np.float64).mean(0)
     found = {"difference": difference, "power": _power(a, b, comparison)}
     if comparison.null is not None:
@@ -240,10 +240,6 @@ def _power(a: np.ndarray, b: np.ndarray, comparison: Comparison) -> np.ndarray:
         return power_b[inside].sum(0) / power_a[inside].sum(0)
 
 
-def _counting(valid: np.ndarray) -> np.ndarray:
-    return valid if valid.any() else np.ones_like(valid)
-
-
 def _between_members(comparison: Comparison, subject: int | None) -> np.ndarray | None:
     """SD between checkpoints of each curve's mean difference; None without an ensemble, or where A and B come from different ones."""
     a, b = comparison.a.responses, comparison.b.responses
@@ -251,7 +247,7 @@ def _between_members(comparison: Comparison, subject: int | None) -> np.ndarray 
         return None
     means = []
     for responses in (a, b):
-        rows = _counting(responses.valid)
+        rows = counting_rows(responses.valid)
         curves = responses.member_curves[:, :, rows].mean(2)  # [members, S, curves]
         means.append(curves.mean(1) if subject is None else curves[:, comparison.place(subject)])
     return (means[0] - means[1]).std(0, ddof=1)
@@ -263,7 +259,7 @@ def _agreement(result: Any) -> np.ndarray | None:
     responses = result.responses
     if len(responses.subjects) < 2:
         return None
-    return pairwise_agreement(curve_means(responses.values), _counting(responses.valid))
+    return pairwise_agreement(curve_means(responses.values), counting_rows(responses.valid))
 
 
 def _sentence_paired(row: dict[str, Any], n: int, calibrated: str, liveliest: float) -> str:

@@ -20,6 +20,7 @@ from experiments.conditions import Condition, run_condition
 from experiments.predict import Result
 from extractors.edit_language import null_edits
 from extractors.errors import CineglassError
+from extractors.grid import counting_rows
 from extractors.stages import Stage, passing_on, stage_clock
 from settings import Settings
 
@@ -128,8 +129,7 @@ def null_band(
 
 def parcel_change(a: Responses, b: Responses) -> np.ndarray:
     """SD of A - B over SD of A over the rows valid in both, float32 [S, 1000]; nan where A is constant."""
-    valid = a.valid & b.valid
-    rows = valid if valid.any() else np.ones_like(valid)
+    rows = counting_rows(a.valid & b.valid)
     spread = a.values[:, rows].std(1)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(spread > 0, (a.values - b.values)[:, rows].std(1) / spread, np.nan).astype(np.float32)

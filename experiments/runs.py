@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from extractors.errors import CineglassError, SelectionError
+from extractors.grid import counting_rows
 from extractors.tr_table import clean
 from settings import Settings
 from viz.writing import whole_file
@@ -262,7 +263,7 @@ def _brain(result: Result) -> Any:
     from viz.painter import Painter
 
     responses = result.responses
-    rows = np.flatnonzero(responses.valid) if responses.valid.any() else np.arange(responses.n_trs)
+    rows = np.flatnonzero(counting_rows(responses.valid))
     look = Look(views="glass")
     width, height = (2 * side for side in THUMBNAIL_PX)
     painter = Painter(width, height, look, look.range_of(responses), simulated=responses.simulated)

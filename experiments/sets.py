@@ -20,6 +20,7 @@ from experiments.intake import Film
 from experiments.predict import Result
 from extractors.edit_language import edits_text, parse_edits
 from extractors.errors import SelectionError, StatisticsError
+from extractors.grid import counting_rows
 from extractors.stages import passing_on
 from settings import Settings, get_settings
 
@@ -222,7 +223,7 @@ def _result(item: Film | Result | Condition, waiting: WaitingModel | None, *, fi
 def _size(result: Result, statistic: str, subject: int | None, *, parcels: bool) -> np.ndarray:
     """The statistic of one clip: float64 [curves] or [1000]."""
     responses = result.responses
-    rows = responses.valid if responses.valid.any() else np.ones_like(responses.valid)
+    rows = counting_rows(responses.valid)
     values = (responses.values.mean(0) if subject is None else responses.subject(subject))[rows].astype(np.float64)
     if not parcels:
         chosen = [curve_ids().index(curve) for curve in tested_curves()]

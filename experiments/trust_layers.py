@@ -17,6 +17,7 @@ from encoder.curves import curve_ids, curve_means
 from encoder.domain import ABOUT, sentences
 from encoder.responses import SUBJECTS, Responses
 from experiments.references import References, references_of
+from extractors.grid import counting_rows
 from viz.payload import RANGE_PERCENTILE, pack_layer, subject_id
 from viz.trust import pack_trust
 
@@ -49,7 +50,7 @@ def layers(responses: Responses) -> list[dict[str, Any]]:
     references = _references(responses)
     found = []
     if len(ids) > 1:
-        agreement = _quiet(pairwise_agreement, responses.values, _rows(responses))
+        agreement = _quiet(pairwise_agreement, responses.values, counting_rows(responses.valid))
         note = _NOTES["agreement"]
         found.append(pack_layer(agreement, id="agreement", label=f"agreement of the {_count(ids)}", unit="mean pairwise r", range=1.0, note=note))
     if references is None:
@@ -75,7 +76,7 @@ def trust(responses: Responses, card: Card | None) -> dict[str, Any]:
     curves = [name for name in curve_ids() if not name.endswith(("-L", "-R"))]
     chosen = [curve_ids().index(name) for name in curves]
     means = curve_means(responses.values)[:, :, chosen]
-    rows = _rows(responses)
+    rows = counting_rows(responses.valid)
     windows, centres = _quiet(sliding_agreement, means, rows)
     reference, label, about = _reference(responses, card, curves)
     rest = responses.values - responses.values.mean(0)
@@ -118,11 +119,6 @@ def _reference(responses: Responses, card: Card | None, curves: Sequence[str]) -
 
 def _references(responses: Responses) -> References | None:
     return references_of(responses.model_id, responses.weights_sha256) if responses.simulated else None
-
-
-def _rows(responses: Responses) -> np.ndarray:
-    """Rows that count; all of them in a clip without a valid one."""
-    return responses.valid if responses.valid.any() else np.ones(responses.n_trs, bool)
 
 
 def _quiet(statistic: Any, *arrays: np.ndarray) -> Any:

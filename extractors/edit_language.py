@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from extractors.errors import CineglassError
-from extractors.statements import Kind, Param, Value, Values, checked, number_text, read_statements, write_statement
+from extractors.statements import Kind, Param, Statement, Value, checked, number_text, read_statements
 
 Policy = Literal["keep", "hear", "drop"]
 
@@ -170,28 +170,13 @@ EDITS: Mapping[str, EditKind] = MappingProxyType(
 
 
 @dataclass(frozen=True)
-class Edit:
+class Edit(Statement):
     """One statement: its name and all its values, defaults included; made by :func:`parse_edits`."""
-
-    name: str
-    values: Values = ()
-
-    def __getitem__(self, key: str) -> Value:
-        return dict(self.values)[key]
-
-    def get(self, key: str) -> Value | None:
-        """A value; None when it was not given."""
-        return dict(self.values).get(key)
 
     @property
     def kind(self) -> EditKind:
         """Its row in the table."""
         return EDITS[self.name]
-
-    @property
-    def text(self) -> str:
-        """Canonical text of the statement."""
-        return write_statement(self.name, self.values)
 
     @property
     def says(self) -> str:

@@ -58,3 +58,8 @@ def valid_rows(count: int, window_s: float = 0.0) -> np.ndarray:
     warm_up = math.ceil((window_s + HRF_S) / TR - 1e-6)
     rows = np.arange(count)
     return (rows >= warm_up) & (rows < count - TAIL_TRS)
+
+
+def counting_rows(valid: np.ndarray) -> np.ndarray:
+    """Rows that means and sizes are taken over, bool [T]: the valid ones, or all in a clip so short that none is."""
+    return valid if valid.any() else np.ones_like(valid)

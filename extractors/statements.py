@@ -132,6 +132,26 @@ def write_statement(name: str, values: Values) -> str:
     return " ".join([name, *(f"{key}={_written(value)}" for key, value in values)])
 
 
+@dataclass(frozen=True)
+class Statement:
+    """One statement: its name and all its values, defaults included."""
+
+    name: str
+    values: Values = ()
+
+    def __getitem__(self, key: str) -> Value:
+        return dict(self.values)[key]
+
+    def get(self, key: str) -> Value | None:
+        """A value; None when it was not given."""
+        return dict(self.values).get(key)
+
+    @property
+    def text(self) -> str:
+        """Canonical text of the statement."""
+        return write_statement(self.name, self.values)
+
+
 def number_text(value: float) -> str:
     """A number as the language writes it: no exponent, no superfluous zeros."""
     return f"{value:.{_DECIMALS}f}".rstrip("0").rstrip(".")

@@ -23,7 +23,7 @@ from extractors.errors import CineglassError, MediaError
 from extractors.grid import HRF_S, TAIL_TRS, TR, n_trs
 from extractors.media import admit, display_name, in_child, new_folder
 from extractors.stages import Stage, passing_on, stage_clock
-from extractors.statements import Kind, Param, Value, Values, number_text, read_statements, write_statement
+from extractors.statements import Kind, Param, Statement, number_text, read_statements
 from extractors.tr_table import clean, no_words, spread, table_from_words
 from extractors.transcript import Transcript
 from settings import Settings, get_settings
@@ -133,28 +133,13 @@ STIMULI: Mapping[str, StimulusKind] = MappingProxyType(
 
 
 @dataclass(frozen=True)
-class Stimulus:
+class Stimulus(Statement):
     """One statement: its name and all its values, defaults included; made by :func:`parse_stimulus`."""
-
-    name: str
-    values: Values = ()
-
-    def __getitem__(self, key: str) -> Value:
-        return dict(self.values)[key]
-
-    def get(self, key: str) -> Value | None:
-        """A value; None when it was not given."""
-        return dict(self.values).get(key)
 
     @property
     def kind(self) -> StimulusKind:
         """Its row in the table."""
         return STIMULI[self.name]
-
-    @property
-    def text(self) -> str:
-        """Canonical text of the statement."""
-        return write_statement(self.name, self.values)
 
     @property
     def title(self) -> str:

@@ -29,6 +29,7 @@ from encoder.atlas import load_atlas
 from encoder.responses import Responses
 from extractors.errors import SelectionError
 from extractors.formats import guard_cell, to_string
+from extractors.grid import counting_rows
 from extractors.in_thread import Tell, in_thread
 from extractors.stages import Stage
 from extractors.tr_table import clean
@@ -149,7 +150,7 @@ class _Dataset:
     @property
     def mean_rows(self) -> np.ndarray:
         """Rows of the mean maps: the valid ones, or all where none is valid."""
-        return self.responses.valid if self.responses.valid.any() else np.ones(self.responses.n_trs, bool)
+        return counting_rows(self.responses.valid)
 
 
 Chunks = Callable[[], Iterator[bytes]]

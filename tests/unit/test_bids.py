@@ -331,7 +331,7 @@ def test_task_labels_keep_what_can_be_read():
 
 def test_stages_are_told_and_a_stop_leaves_nothing(tmp_path):
     job = write_bids(one_subject(), no_words(ROWS), tmp_path / "a.zip")
-    seen = [next(job) for _ in range(4)]
+    seen = [next(job) for _ in range(2)]  # a warm worker is done within a second
     assert all(isinstance(stage, Stage) and stage.name == "bids" for stage in seen)
     job.close()
     patience = time.monotonic() + 30
