@@ -545,9 +545,9 @@ def wire(demo: gr.Blocks, handlers: Handlers) -> None:
     opened = demo.load(after(handlers.opening.open_page), [parts.visit, parts.tab], scene, js=TAB_SAYS, **now)
     changes_clip = (
         section.gallery.pick(after(handlers.pick_example), [parts.visit], scene, **now),
-        section.upload.dropped(after(handlers.receive_upload), [parts.visit], scene, **long),
-        section.recorder.recorded(after(handlers.receive_recording), [parts.visit], scene, **long),
-        section.making.make(after(handlers.making.make), [parts.visit], scene, **long),
+        section.upload.dropped(after(handlers.receive_upload), [parts.visit], scene, trigger_mode="multiple", **long),
+        section.recorder.recorded(after(handlers.receive_recording), [parts.visit], scene, trigger_mode="multiple", **long),
+        section.making.make(after(handlers.making.make), [parts.visit], scene, trigger_mode="multiple", **long),
         running.picker.choose(after(handlers.choosing.choose), [parts.visit], scene, **now),
     )
     for event in changes_clip:

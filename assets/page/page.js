@@ -18,36 +18,46 @@
 
   const MANY = 6; // examples, or models: a longer list scrolls by itself
   const AGAIN_AFTER_MS = 200;
+  const LONE_AGAIN_AFTER_MS = 1500;
+  const OPENS_MS = 5000; // a page that was not answered by then works all the same
   const MOST_TRIES = 60;
   const HEAD_PX = 40; // of the player: its title is gone
   const HIDDEN_PX = 200; // of the player above the window: by then its film and brain are half gone
 
-  // Gradio drops an event while the one before it is out: of several quick choices the newest is said again until the server has heard it.
+  // Gradio drops an event while the one before it is out, and for a moment after its answer: a choice is said again until the server has heard it.
   function teller(send) {
     let wanted = null;
+    let known = null; // what the server heard last
     let timer = 0;
     let tries = 0;
+    let pause = 0;
     const again = () => {
       if (wanted === null || tries >= MOST_TRIES) return;
       tries += 1;
       send(wanted);
-      timer = setTimeout(again, AGAIN_AFTER_MS);
+      timer = setTimeout(again, pause);
     };
     return {
       say(choice) {
         clearTimeout(timer);
-        const waits = wanted !== null && wanted !== choice;
+        pause = wanted !== null && wanted !== choice ? AGAIN_AFTER_MS : LONE_AGAIN_AFTER_MS;
         wanted = choice;
-        tries = waits ? 0 : MOST_TRIES - 1; // the only one is said once
+        tries = choice === known ? MOST_TRIES - 1 : 0; // the answer to what is chosen already looks like none
         again();
       },
       heard(choice) {
+        known = choice;
         if (choice === wanted) wanted = null;
       },
     };
   }
 
   const states = new Map(); // of the jobs: Run, and Compare
+
+  // What the server says when the page is opened would undo a choice made a moment before: a choice waits for it.
+  let opened = null;
+  const opening = new Promise((resolve) => (opened = resolve));
+  setTimeout(opened, OPENS_MS);
 
   const parts = {
     // name, clip, length, model
@@ -73,6 +83,7 @@
     tab(root, { element }) {
       (element.closest(".block") || element).style.display = "none";
       return (value) => {
+        if (value.key) opened();
         try {
           if (value.key) window.sessionStorage.setItem("cineglass-tab", value.key);
           if (value.list) window.localStorage.setItem("cineglass-runs", value.list);
@@ -527,7 +538,8 @@
         return;
       }
       const root = tools.element.firstElementChild || tools.element;
-      const draw = parts[kind](root, tools);
+      const trigger = (...said) => opening.then(() => tools.trigger(...said));
+      const draw = parts[kind](root, { ...tools, trigger });
       const update = () => draw(tools.props.value || {});
       update();
       tools.watch("value", update);
