@@ -195,7 +195,7 @@ PLANS = (
         "a-story-told",
         ("Auditory", "LanguageTemporal", "Default"),
         _reversed_speech,
-        edits="reverse track=sound; words policy=drop",
+        edits="reverse track=sound",
     ),
     Plan(
         "without-words",

@@ -71,10 +71,11 @@ EDITS: Mapping[str, EditKind] = MappingProxyType(
             _kind(
                 "reverse",
                 "Reverse",
-                "Played backwards: the whole film, or one of its tracks while the other runs on.",
+                "Played backwards: the whole film, or one of its tracks while the other runs on. Nobody understands speech that is played backwards, so "
+                "with the sound the words are gone.",
                 _choice("track", "both", "sound", "picture"),
                 touches=[_PICTURE, _SOUND, _TIME],
-                words="hear",
+                words="drop",
             ),
             _kind(
                 "speed",
@@ -258,7 +259,7 @@ def edits_text(edits: Iterable[Edit]) -> str:
 def words_policy(edits: Iterable[Edit]) -> Policy:
     """What the model reads after all edits: what a ``words`` statement says, else what the edits do to the words together.
 
-    Silence stays unread until another sound track comes.
+    Silence, and speech that is played backwards, stay unread until another sound track comes.
     """
     policy: Policy = "keep"
     for edit in edits:

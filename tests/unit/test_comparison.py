@@ -169,7 +169,7 @@ def test_a_plan_names_what_is_computed_again(base, settings):
     assert "picture" not in steps
     assert "speech" not in steps, "nothing can be heard"
     assert steps["null"].seconds > 0
-    heard = {step.what for step in plan_comparison(base.clip, b_of(base, "reverse track=sound"), null=0, settings=settings)}
+    heard = {step.what for step in plan_comparison(base.clip, b_of(base, "reverse track=sound; words policy=hear"), null=0, settings=settings)}
     assert "speech" in heard
     assert "null" not in heard
 

@@ -139,7 +139,8 @@ def test_words_follow_the_film():
     assert cut.words[0].onset == pytest.approx(0.2)
     assert (cut.source, cut.timing, cut.language) == ("file", "given", "en")
     assert texts(planned("reverse; words policy=keep").read) == ""
-    assert planned("reverse").read is None
+    assert planned("reverse; words policy=hear").read is None
+    assert texts(planned("reverse").read) == "", "nobody understands it"
     assert planned("reverse track=sound; words policy=keep").read is TABLE
 
 
