@@ -19,6 +19,7 @@ LIMITS = (
     "The four simulated people differ by gain, delay, noise and a small random remix; real people differ in many more ways.",
     "Contralateral responses assume that the viewer looks at the middle of the picture all the time.",
     "Its word rules count, weigh and hash English words; in other languages they see only that somebody speaks.",
+    "It cannot tell missing words from words that nobody understands: without its word stream it predicts people who hear speech and follow nothing.",
     "Language areas are cut out by parcel centre and cut across the seven networks; people's own language areas differ.",
     "Limbic parcels are mostly noise by design, as signal is weak there.",
     "The first 15 rows rest on too short a past and the last 5 are left out by convention; they are marked as not valid.",

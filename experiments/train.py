@@ -67,6 +67,10 @@ class Plan:
         return self.minutes >= 5
 
 
+ABSENT = {"picture": 0.2, "sound": 0.2, "words": 0.35}
+"""Share of the training clips that are shown a second time with this missing."""
+
+
 def generated(minutes: float, first_seed: int, work: Path) -> Generator[Stage, None, list[Measured]]:
     """Clips of so many minutes in all, from ``first_seed`` on; measured clips are kept in ``work`` and used again."""
     from encoder.training.clips import random_clip
@@ -117,9 +121,9 @@ def _version() -> str:
 
 
 def without(clip: Measured, track: str) -> Measured:
-    """The clip with its picture or its sound (and so its words) gone, or with nobody to write down its words."""
+    """The clip with its picture or its sound (and so its words) gone, or with speech that nobody understands: it is heard, and says nothing."""
     truth, streams, present = clip.truth.copy(), dict(clip.streams), dict(clip.present)
-    gone = {"picture": ("video",), "sound": ("audio", "text"), "transcript": ("text",)}[track]
+    gone = {"picture": ("video",), "sound": ("audio", "text"), "words": ("text",)}[track]
     for stream in gone:
         streams[stream], present[stream] = np.zeros_like(streams[stream]), False
     families = family_indices()
@@ -127,6 +131,8 @@ def without(clip: Measured, track: str) -> Measured:
         truth[:, families == FAMILIES.index("picture")] = 0
     if track == "sound":
         truth[:, families != FAMILIES.index("picture")] = 0
+    if track == "words":
+        truth[:, families == FAMILIES.index("words")] = 0
     return Measured(f"{clip.name} without {track}", streams, present, truth)
 
 
@@ -134,8 +140,8 @@ def variants(clips: Sequence[Measured], seed: int) -> list[Measured]:
     """The clips, and copies of some with a track missing: the states of absence that a model must know."""
     rng = np.random.default_rng(seed)
     out = list(clips)
-    for track in ("picture", "sound", "transcript"):
-        out += [without(clip, track) for clip in clips if rng.random() < 0.2]
+    for track, share in ABSENT.items():
+        out += [without(clip, track) for clip in clips if rng.random() < share]
     return out
 
 
