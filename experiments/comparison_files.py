@@ -1,30 +1,37 @@
 """A comparison on disk: a folder that the page keeps, a capsule carries, and a ready-made experiment is.
 
 ``comparison.json`` says what was compared; ``a`` and ``b`` are results as :mod:`experiments.results` writes them, each with its film;
-``null.npz`` holds what the null edits changed; ``comparison.tsv`` the sizes, a row for each subject and curve (:data:`experiments.findings.COLUMNS`).
+``null.npz`` holds what the null edits changed. For people, and read by nothing here: ``comparison.tsv``, the sizes, a row for each subject and curve
+(:data:`experiments.findings.COLUMNS`); ``association.tsv`` of paired conditions (:data:`experiments.association.COLUMNS`); ``scenes.tsv`` where an
+edit moved whole scenes in time (:data:`experiments.scene_by_scene.COLUMNS`).
 """
 
 from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from experiments.association import association_frame
 from experiments.comparison import Comparison
 from experiments.findings import frame
 from experiments.null_band import NullBand
 from experiments.results import load_result, save_result
-from extractors.errors import CacheError
+from experiments.scene_by_scene import has_scenes, scene_frame
+from extractors.errors import CacheError, StatisticsError
 from extractors.time_map import TimeMap
+from viz.export import write_table
 from viz.writing import whole_file
 
 FORM = 1
 """Version of ``comparison.json``."""
 
-FACTS, NULL, TABLE, SIDES = "comparison.json", "null.npz", "comparison.tsv", ("a", "b")
+FACTS, NULL, SIDES = "comparison.json", "null.npz", ("a", "b")
+TABLE, ASSOCIATION, SCENES = TABLES = "comparison.tsv", "association.tsv", "scenes.tsv"
 
 
 def save_comparison(comparison: Comparison, folder: str | os.PathLike, *, film: bool = True, base: bool = True) -> Path:
@@ -60,8 +67,7 @@ def save_comparison(comparison: Comparison, folder: str | os.PathLike, *, film: 
                 np.savez_compressed(file, differences=comparison.null.differences, parcel_change=comparison.null.parcel_change)
         else:
             (folder / NULL).unlink(missing_ok=True)
-        with whole_file(folder / TABLE) as part:
-            frame(comparison).assign(simulated=comparison.a.responses.simulated).to_csv(part, sep="\t", na_rep="n/a", float_format="%.6g")
+        write_tables(comparison, folder)
         with whole_file(folder / FACTS) as part:
             part.write_text(json.dumps(facts_of(comparison), ensure_ascii=False, indent=1), encoding="utf-8")
     except OSError as error:
@@ -69,6 +75,28 @@ def save_comparison(comparison: Comparison, folder: str | os.PathLike, *, film: 
         message = f"The comparison could not be written: {reason}."
         raise CacheError("result_unwritable", message, "Choose another folder, or free some space.") from None
     return folder
+
+
+def write_tables(comparison: Comparison, folder: Path) -> tuple[Path, ...]:
+    """Write those of :data:`TABLES` that this comparison has, and take away the others; each says in a column whether it is simulated.
+
+    Raises
+    ------
+    CacheError
+        ``table_unwritable``.
+    """
+    made = {TABLE: frame(comparison)}
+    if comparison.paired:
+        with suppress(StatisticsError):  # too few rows to shift
+            made[ASSOCIATION] = association_frame(comparison)
+    elif has_scenes(comparison):
+        made[SCENES] = scene_frame(comparison)
+        if made[SCENES].empty:
+            del made[SCENES]
+    for name in TABLES:
+        if name not in made:
+            (folder / name).unlink(missing_ok=True)
+    return tuple(write_table(one.assign(simulated=comparison.a.responses.simulated), folder / name) for name, one in made.items())
 
 
 def facts_of(comparison: Comparison) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a comparison found, curve by curve: a table, one sentence for each network and group, and the same scene by scene."""
+"""What a comparison found, curve by curve: a table, and one sentence for each network and group."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from analysis.calibration import caption_for
 from analysis.contrasts import INTERVAL_LABEL, beyond, change, interval, spectra
 from encoder.atlas import NETWORK_NAMES, load_atlas
 from encoder.curves import curve_ids, curve_masks
-from extractors.errors import SelectionError, StatisticsError
+from extractors.errors import StatisticsError
 from extractors.grid import TR, counting_rows
 
 if TYPE_CHECKING:
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
     from experiments.comparison import Comparison
 
-DELAY_S = 5.0
-"""Peak of the haemodynamic response: how long after a scene its response is taken."""
-SHORTEST_SCENE_S = 6 * TR
 SLOWEST_HZ, FASTEST_HZ = 0.01, 0.15
 """Where a haemodynamic response lets power through."""
 SMALL = 0.005
@@ -77,13 +74,12 @@ def table(comparison: Comparison, subject: int | None) -> list[dict[str, Any]]:
     agreement = [_agreement(result) for result in (comparison.a, comparison.b)]
     rows = []
     for number, curve in enumerate(ids):
-        name = curve.partition("-")[0]
         rows.append(
             {
                 **dict.fromkeys(COLUMNS),
                 "curve": curve,
                 "label": label_of(curve),
-                "kind": "network" if name in NETWORK_NAMES else "group",
+                "kind": kind_of(curve),
                 "n": int(masks[curve].sum()),
                 **{key: _plain(values[number]) for key, values in sizes.items()},
                 "between_members": None if between is None else _plain(between[number]),
@@ -103,12 +99,23 @@ def label_of(curve: str) -> str:
     return f"{plain}, {'left' if side == 'L' else 'right'}" if side else plain
 
 
+def kind_of(curve: str) -> str:
+    """ "network", or "group": not a Yeo network."""
+    return "network" if curve.partition("-")[0] in NETWORK_NAMES else "group"
+
+
+def subject_names(comparison: Comparison) -> dict[int | None, str]:
+    """What tables call the subjects, and their mean under None."""
+    responses = comparison.a.responses
+    return {**dict(zip(responses.subjects, responses.subject_labels, strict=True)), None: "mean"}
+
+
 def frame(comparison: Comparison) -> pandas.DataFrame:
     """:func:`table` of every subject and of their mean in one labelled table, a row for each subject and curve."""
     import pandas
 
     responses = comparison.a.responses
-    names = {**dict(zip(responses.subjects, responses.subject_labels, strict=True)), None: "mean"}
+    names = subject_names(comparison)
     rows = [{"subject": names[subject], **row} for subject, one in comparison.tables.items() for row in one]
     found = pandas.DataFrame(rows, columns=["subject", *COLUMNS])
     about = {"a": comparison.label_a, "b": comparison.label_b, "edits": comparison.edits, "lesions": comparison.lesions}
@@ -146,44 +153,6 @@ def captions(comparison: Comparison) -> tuple[str, ...]:
     rows = int(comparison.valid.sum())
     label = f"Intervals: {INTERVAL_LABEL} ({rows} TRs that count), no confidence interval over films or people."
     return tuple(text for text in (label, caption_for("interval change", rows)) if text)
-
-
-def scenes(comparison: Comparison, subject: int | None) -> list[dict[str, Any]]:
-    """Means of A and of B over each scene that the edit kept whole, matched through the time map.
-
-    A scene's response is taken 5 s later, when it peaks. Scenes under six TRs and rows that are not valid do not count.
-
-    Returns
-    -------
-    list of dict
-        ``start_a``, ``start_b``, ``seconds`` and ``difference``: curve id -> mean of A minus mean of B, z.
-
-    Raises
-    ------
-    SelectionError
-        When B is another film: nothing tells which scenes belong together.
-    """
-    if comparison.time_map is None:
-        raise SelectionError("no_time_map", "A and B are different films: nothing tells which scenes belong together.", "Compare their means.")
-    place = comparison.place(subject)
-    found = []
-    for piece in comparison.time_map.pieces:
-        seconds = piece.end - piece.start
-        start_a = min(piece.source_start, piece.source_end)
-        length_a = abs(piece.source_end - piece.source_start)
-        rows_a = _rows_of(comparison.a.responses.valid, start_a, length_a)
-        rows_b = _rows_of(comparison.b.responses.valid, piece.start, seconds)
-        if min(seconds, length_a) < SHORTEST_SCENE_S or not rows_a.any() or not rows_b.any():
-            continue
-        means = [curves[place][rows].mean(0) for curves, rows in zip(comparison.curves, (rows_a, rows_b), strict=True)]
-        differences = dict(zip(curve_ids(), map(_plain, means[0] - means[1]), strict=True))
-        found.append({"start_a": start_a, "start_b": piece.start, "seconds": seconds, "difference": differences})
-    return found
-
-
-def _rows_of(valid: np.ndarray, start: float, seconds: float) -> np.ndarray:
-    middles = (np.arange(len(valid)) + 0.5) * TR
-    return valid & (middles >= start + DELAY_S) & (middles < start + seconds + DELAY_S)
 
 
 def _whole() -> tuple[str, ...]:

@@ -191,7 +191,51 @@ def comparison_part(comparison: Comparison, card: Card | None, *, notes: Sequenc
         rows={id: comparison.tables[subject] for subject, id in subjects.items()},
         notes=[*notes, *captions(comparison), *b_warnings],
         calibrated=card.calibrated if card is not None else comparison.calibrated,
+        scenes=_scenes(comparison, subjects),
+        association=_association(comparison, subjects),
     )
+
+
+def _scenes(comparison: Comparison, subjects: dict[int | None, str]) -> dict[str, Any] | None:
+    """The same scene in A and in B, of the curves that are no halves; None where no scene was moved."""
+    from encoder.curves import curve_ids
+    from experiments.scene_by_scene import find_scenes, has_scenes, scene_notes, scenes
+
+    if not has_scenes(comparison):
+        return None
+    times = [
+        {
+            "a": [round(scene.start_a, 3), round(scene.end_a, 3)],
+            "b": [round(scene.start_b, 3), round(scene.end_b, 3)],
+            "backwards": scene.backwards,
+            "rows": [int(scene.rows_a.sum()), int(scene.rows_b.sum())],
+        }
+        for scene in find_scenes(comparison)[0]
+    ]
+    differences = {}
+    for subject, id in subjects.items():
+        found = [one["difference"] for one in scenes(comparison, subject)]
+        curves = {curve: place for place, curve in enumerate(curve_ids()) if "-" not in curve}
+        differences[id] = {curve: [round(float(one[place]), 4) for one in found] for curve, place in curves.items()}
+    return {"scenes": times, "differences": differences, "notes": list(scene_notes(comparison))}
+
+
+def _association(comparison: Comparison, subjects: dict[int | None, str]) -> dict[str, Any] | None:
+    """Whether A and B go together, of the curves that are no halves; None where no TR of one belongs to a TR of the other."""
+    from experiments.association import association_notes, associations
+    from extractors.errors import StatisticsError
+
+    if not comparison.paired:
+        return None
+    keys = ("curve", "r", "p")
+    try:
+        rows = {
+            id: [{key: row[key] for key in keys} for row in associations(comparison, subject) if "-" not in row["curve"]]
+            for subject, id in subjects.items()
+        }
+        return {"rows": rows, "notes": list(association_notes(comparison))}
+    except StatisticsError as error:
+        return {"rows": {}, "notes": [error.message]}
 
 
 def _shown(

@@ -224,6 +224,8 @@ def pack_comparison(
     rows: dict[str, Sequence[dict[str, Any]]] | None = None,
     notes: Sequence[str] = (),
     calibrated: str = "unknown",
+    scenes: dict[str, Any] | None = None,
+    association: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Pack what two conditions differ in, for ``pack(other=..., comparison=...)``. Every text is shown as text.
 
@@ -251,6 +253,12 @@ def pack_comparison(
         What else is to be said.
     calibrated : {"yes", "no", "unknown"}
         Whether offset and gain of the model are, from its card: a mean difference is read as a size only when they are.
+    scenes : dict, optional
+        The same scene in both, where B moves the film in time: ``scenes``, a list of ``a`` and ``b`` (start and end in each, s), ``backwards`` and
+        ``rows`` (TRs in each); ``differences``, player's id of a subject or "mean" -> curve -> mean of A - B of each scene (z); ``notes``.
+    association : dict, optional
+        Whether A and B go together, of paired conditions: ``rows``, player's id of a subject or "mean" -> a list of ``curve``, ``r`` and ``p``;
+        ``notes``.
 
     Raises
     ------
@@ -274,6 +282,8 @@ def pack_comparison(
         "rows": {subject: [{key: _plain(cell) for key, cell in row.items()} for row in table] for subject, table in (rows or {}).items()},
         "notes": list(notes),
         "calibrated": calibrated,
+        "scenes": scenes,
+        "association": association,
     }
 
 

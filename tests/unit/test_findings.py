@@ -9,7 +9,7 @@ from encoder.curves import curve_ids, curve_masks
 from encoder.responses import Responses
 from experiments.comparison import Comparison
 from experiments.comparison_files import load_comparison, save_comparison
-from experiments.findings import captions, frame, scenes, sentences, table
+from experiments.findings import captions, frame, sentences, table
 from experiments.null_band import NullBand, parcel_change
 from experiments.predict import Result
 from extractors.clip import Clip
@@ -179,25 +179,6 @@ def test_a_film_moved_in_time_is_not_subtracted_row_by_row(first):
     comparison = compared(first, first[:, ::-1], time_map=backwards)
     assert not comparison.paired
     assert "moves the film in time" in comparison.why
-
-
-def test_scenes_are_matched_through_the_time_map(first):
-    half = ROWS * TR / 2
-    swapped = TimeMap((Piece(0, half, half, 2 * half), Piece(half, 2 * half, 0, half)))
-    a = np.zeros((4, ROWS, 1000))
-    a[:, ROWS // 2 :] = 1.0  # the second half answers at once, 5 s late
-    b = np.zeros((4, ROWS, 1000))
-    b[:, : ROWS // 2 + 4] = 1.0
-    a[:, :4] = 0
-    a[:, ROWS // 2 + 4 :] = 1.0
-    found = scenes(compared(a, b, time_map=swapped), None)
-    assert [round(scene["start_a"], 2) for scene in found] == [round(half, 2), 0.0]
-    assert found[0]["difference"]["Vis"] == pytest.approx(0, abs=1e-6), "the same scene answers alike in both"
-
-
-def test_scenes_of_different_films_are_refused(first):
-    with pytest.raises(SelectionError, match="different films"):
-        scenes(compared(first, first, time_map=None), None)
 
 
 def test_conditions_of_different_subjects_are_refused(first):
