@@ -9,66 +9,16 @@ from __future__ import annotations
 import json
 import os
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
-from experiments.telling import finished_result, listener_of, only_taken, planned, say_notes, say_result, settings_with, size_text
+from experiments.command_options import AnyClip, Film, Form, Listen, LowMem, Made, Model, NoSpeech, Quiet, Short, Where, Words, agreed, subjects_of
+from experiments.telling import finished_result, listener_of, only_taken, planned, say_models, say_notes, say_result, settings_with, size_text
 from experiments.terminal import INTERRUPTED, MISSING, TERMINATED, USAGE, must_be_there, show, spoken, writable_folder, write_text
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="A film clip becomes four predicted brains.")
-
-
-class Recogniser(StrEnum):
-    """Who listens for words."""
-
-    auto = "auto"
-    whisper = "whisper"
-    sphinx = "sphinx"
-    none = "none"
-
-
-class Device(StrEnum):
-    """Where networks run."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-    mps = "mps"
-
-
-class Form(StrEnum):
-    """Transcript formats."""
-
-    tsv = "tsv"
-    srt = "srt"
-    vtt = "vtt"
-    json = "json"
-    txt = "txt"
-
-
-def _subjects(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise typer.BadParameter("give numbers with commas between them, for example 1,3") from None
-
-
-Film = Annotated[Path, typer.Argument(metavar="CLIP", help="A film or sound file.", show_default=False)]
-AnyClip = Annotated[str, typer.Argument(metavar="A", help="A film or sound file, a folder that predict wrote, or an example.", show_default=False)]
-Words = Annotated[Path | None, typer.Option("--transcript", help="Words to use instead of recognising them: SRT, VTT, JSON, TSV or plain text.")]
-Listen = Annotated[Recogniser | None, typer.Option("--recogniser", help="Who listens for words; by default the setting.")]
-NoSpeech = Annotated[bool, typer.Option("--no-speech", help="Run without words.")]
-Model = Annotated[
-    str | None,
-    typer.Option("--model", help="Id of an embedded model, a folder, a hub name, or several joined by + (their mean); by default the setting."),
-]
-LowMem = Annotated[bool, typer.Option("--low-mem", help="Load one part of a published model at a time and free it after use.")]
-Where = Annotated[Device | None, typer.Option("--device", help="Where networks run; by default the setting.")]
-Short = Annotated[bool, typer.Option("--allow-short", help="Take a film of fewer TRs than the page does.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]
 
 
 @app.command()
@@ -104,7 +54,7 @@ def predict(
     quiet: Quiet = False,
 ) -> None:
     """Predict responses to a film: responses.npy, responses.json, networks.tsv, transcript.tsv."""
-    chosen = _subjects(subjects)
+    chosen = subjects_of(subjects)
     with spoken():
         from experiments.predict import predict as job
         from experiments.results import save_result
@@ -222,7 +172,7 @@ def download_whisper(
         name = size or get_settings().whisper_model
         if find_weights(name) is not None:
             print(f"Whisper {name} is on this machine already.")
-        elif name not in DOWNLOAD_MB or yes or _agreed(f"Download about {DOWNLOAD_MB[name]} MB from the Hugging Face hub?"):
+        elif name not in DOWNLOAD_MB or yes or agreed(f"Download about {DOWNLOAD_MB[name]} MB from the Hugging Face hub?"):
             show(job(name), quiet=quiet)
             print(f"Whisper {name} is on this machine now; the page and the command line take it by themselves.")
 
@@ -259,12 +209,8 @@ def models(
 
         if name is not None:
             print("\n".join(card_lines(card_of(name))))
-            return
-        found = list_models(ask=ask)
-        print("id\tstate\tsize\tnote")
-        for state in found:
-            size = "" if state.state != "downloadable" else size_text(state.size_bytes)
-            print(f"{state.id}\t{state.state}\t{size}\t{' '.join(f'{state.why} {state.way_out}'.split()) or state.title}")
+        else:
+            say_models(list_models(ask=ask))
 
 
 @app.command()
@@ -286,7 +232,7 @@ def download_model(
             sizes = [part.size_bytes for part in missing]
             if len(sizes) > 1 and None not in sizes:
                 print(f"together\t{size_text(sum(sizes))}", file=sys.stderr)
-            if not yes and not _agreed("Download from the Hugging Face hub?"):
+            if not yes and not agreed("Download from the Hugging Face hub?"):
                 return
             fetched |= set(show(job(name), quiet=quiet))
         print(f"{name} and all it needs are on this machine.")
@@ -321,9 +267,6 @@ def examples() -> None:
 
         for example in list_examples():
             print(f"{example.id}\t{example.title}\t{example.caption}")
-
-
-Made = Annotated[str, typer.Argument(metavar="RESULT", help="Folder of a result (see predict, bake), or the id of an example.", show_default=False)]
 
 
 @app.command()
@@ -393,10 +336,15 @@ def accuracy(
 @app.command()
 def compare(
     clip: AnyClip,
-    edits: Annotated[str, typer.Argument(metavar="EDITS", help="What is changed in B, for example mute; `edits` lists the words.")] = "",
+    edits: Annotated[
+        str, typer.Argument(metavar="EDITS", help="What is changed in B, for example mute; `edits` lists the words. A stays as it is.")
+    ] = "",
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for both results and the table.")] = Path("comparison"),
-    lesions: Annotated[str, typer.Option(help="What the model loses in B, for example 'text mean'.")] = "",
-    other: Annotated[Path | None, typer.Option("--with", help="Another film as B, instead of an edit of A.")] = None,
+    lesions: Annotated[str, typer.Option(help="What the model loses in B, for example 'text mean'. In A it loses nothing.")] = "",
+    other: Annotated[
+        Path | None,
+        typer.Option("--with", help="Another film as B. EDITS and --lesions then change that film and its run, never A: two things differ at once."),
+    ] = None,
     clips: Annotated[list[Path] | None, typer.Option("--clip", help="A film whose sound the edits take: clip=1 is the first.")] = None,
     null: Annotated[int | None, typer.Option(min=0, max=50, help="Null edits of A; by default 10, 3 for a large model.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of null edits and intervals.")] = 0,
@@ -408,22 +356,17 @@ def compare(
     allow_short: Short = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compare two conditions: A as it is, B with edits or lesions; says what changed and writes comparison.tsv."""
+    """Compare two conditions: A as it is, B with edits or lesions, or another film; says what changed and writes comparison.tsv."""
     with spoken():
-        from experiments.comparison import compare as job
         from experiments.comparison_files import save_comparison
-        from experiments.conditions import Condition
-        from experiments.telling import first_condition, say_comparison
+        from experiments.telling import comparison_job, say_comparison
 
         must_be_there(other, *(clips or ()))
-        listener = listener_of(recogniser, no_speech, transcript)
+        words = {"transcript": transcript, "recogniser": listener_of(recogniser, no_speech, transcript)}
+        about = {"model": model, "settings": settings_with(False, device), "null": null, "seed": seed, "allow_short": allow_short}
+        job = comparison_job(clip, edits, other, lesions=lesions, clips=clips or (), **words, **about)
         with writable_folder(out):
-            settings = settings_with(False, device)
-            first = first_condition(clip, transcript=transcript, recogniser=listener)
-            named = {str(number): path for number, path in enumerate(clips or (), 1)}
-            second = edits if other is None else Condition(film=other, edits=edits, lesions=lesions, recogniser=listener, others=named)
-            about = {"lesions": "" if other is not None else lesions, "others": named, "model": model, "null": null, "seed": seed}
-            found = show(job(first, second, settings=settings, allow_short=allow_short, **about), quiet=quiet)
+            found = show(job, quiet=quiet)
             save_comparison(found, out)
         say_comparison(found, out)
 
@@ -491,7 +434,7 @@ def sets(
 
 @app.command()
 def capsule(
-    source: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder that predict or compare wrote.", show_default=False)],
+    source: Annotated[str, typer.Argument(metavar="FOLDER", help="A folder that predict or compare wrote, or an example.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", "-o", help="The capsule.")] = Path("experiment.cineglass.zip"),
     film: Annotated[bool, typer.Option("--film", help="Put the films in too.")] = False,
     title: Annotated[str | None, typer.Option(help="What it is called; by default the film's name.")] = None,
@@ -500,14 +443,16 @@ def capsule(
     """Save a result or a comparison as a capsule: one file to look at, to pass on, and to run again."""
     with spoken():
         from experiments.capsule import write_capsule
+        from experiments.telling import kept_folder
 
-        print(show(write_capsule(source, out, film=film, title=title), quiet=quiet))
+        print(show(write_capsule(kept_folder(source), out, film=film, title=title), quiet=quiet))
 
 
 @app.command("run")
 def run_again(
     capsule: Annotated[Path, typer.Argument(metavar="CAPSULE", help="A capsule.", show_default=False)],
     film: Annotated[Path | None, typer.Option("--film", help="The film of A, where the capsule holds none.")] = None,
+    film_b: Annotated[Path | None, typer.Option("--film-b", help="The film of B, where that is another one and the capsule holds none.")] = None,
     model: Model = None,
     low_mem: LowMem = False,
     device: Where = None,
@@ -517,8 +462,8 @@ def run_again(
     with spoken():
         from experiments.capsule_run import run_capsule
 
-        must_be_there(capsule, film)
-        found = show(run_capsule(capsule, film, model=model, settings=settings_with(low_mem, device)), quiet=quiet)
+        must_be_there(capsule, film, film_b)
+        found = show(run_capsule(capsule, film, film_b, model=model, settings=settings_with(low_mem, device)), quiet=quiet)
         print("\n".join(found.lines()))
 
 
@@ -563,13 +508,6 @@ def recovery(model: Model = None) -> None:
         from settings import get_settings
 
         print("\n".join(recovery_lines(card_of(model or get_settings().model))))
-
-
-def _agreed(question: str) -> bool:
-    try:
-        return typer.confirm(question, err=True)
-    except typer.Abort:
-        raise SystemExit(INTERRUPTED) from None
 
 
 def main() -> NoReturn:

@@ -96,7 +96,7 @@ class ConditionFacts(_Strict):
     duration: Annotated[float, Field(ge=0, le=10**6)]
     n_trs: Annotated[int, Field(ge=1, le=MOST_TRS)]
     film_included: bool
-    edits: Annotated[list[Line], Field(max_length=60)]
+    edits: Annotated[list[Annotated[str, Field(max_length=2000)]], Field(max_length=60)]
     lesions: Annotated[list[Line], Field(max_length=12)]
     transcript_source: Line
     transcript_sha256: Hash

@@ -18,7 +18,9 @@ from experiments.capsule_read import Opened, admit_film, example_film, read_caps
 from experiments.capsule_zip import CapsuleZip, open_capsule_file
 from experiments.predict import Result, predict
 from extractors.clip import Clip
-from extractors.errors import CapsuleError
+from extractors.edit_film import edit_clip
+from extractors.edit_language import parse_edits
+from extractors.errors import CapsuleError, SelectionError
 from extractors.in_thread import in_thread
 from extractors.media import admit, kept_samples
 from extractors.stages import passing_on
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 
 FETCHED = ("priming", "weight-hashes")
 """What the cache holds that no capsule changes: fetched once, and checked by hash."""
+
+OPTIONS = {"a": "--film", "b": "--film-b"}
+"""How the command line is told the film of a condition."""
 
 PACKAGES = ("numpy", "torch", "transformers", "av", "scikit-learn")
 """Whose version can change a number."""
@@ -87,7 +92,12 @@ class Differences(Sequence[Difference]):
 
 
 def run_capsule(
-    path: str | os.PathLike, film: str | os.PathLike | None = None, *, model: str | None = None, settings: Settings | None = None
+    path: str | os.PathLike,
+    film: str | os.PathLike | None = None,
+    film_b: str | os.PathLike | None = None,
+    *,
+    model: str | None = None,
+    settings: Settings | None = None,
 ) -> Generator[Any, None, None]:
     """Run a capsule again and say what differs.
 
@@ -96,7 +106,9 @@ def run_capsule(
     path : path
         The capsule.
     film : path, optional
-        The film of A, where the capsule holds none.
+        The film of A, where the capsule holds none: as it was analysed, or as it was before its edits.
+    film_b : path, optional
+        The same for B, of a comparison whose B does not follow from A.
     model : str, optional
         As for :func:`experiments.predict.predict`; by default the capsule's, when it comes with the program or is one of the settings'.
     settings : Settings, optional
@@ -109,7 +121,9 @@ def run_capsule(
     Raises
     ------
     CapsuleError
-        As :func:`experiments.capsule_read.read_capsule`; ``film_missing``, ``other_film``, ``film_differs``, ``unknown_model``.
+        As :func:`experiments.capsule_read.read_capsule`; ``film_missing``, ``other_film``, ``film_differs``, ``edits_unknown``, ``unknown_model``.
+    SelectionError
+        ``film_not_needed`` for a film of B where there is none but A's.
     CineglassError
         What predicting raises.
     """
@@ -121,21 +135,24 @@ def run_capsule(
         opened = yield from in_thread("capsule", 1, "Checking the capsule", lambda tell: read_capsule(path, room / "capsule", tell=tell))
         chosen = model or _model(opened, settings)
         alone = _apart(settings, room / "cache")
-        yield (yield from _run(opened, film, chosen, alone))
+        yield (yield from _run(opened, {"a": film, "b": film_b}, chosen, alone))
     finally:
         shutil.rmtree(room, ignore_errors=True)
 
 
-def _run(opened: Opened, film: str | os.PathLike | None, model: str, settings: Settings) -> Generator[Any, None, Differences]:
+def _run(opened: Opened, films: dict[str, Any], model: str, settings: Settings) -> Generator[Any, None, Differences]:
     there = opened.comparison() if opened.kind == "comparison" else None
+    if films["b"] is not None and (there is None or derived(there)):
+        said = "The capsule holds one result and no B." if there is None else "B of this capsule is made out of A: it has no film of its own."
+        raise SelectionError("film_not_needed", said, "Leave the film of B out.")
     result = opened.result("a")
-    clip = yield from _clip(opened, "a", result, film, settings)
+    clip = yield from _clip(opened, "a", result, films["a"], settings)
     how = {"model": model, "settings": settings, "allow_short": True, "subjects": result.responses.subjects}
     first = yield from _again(result, clip, how)
     found = list(differences(first, result, "" if there is None else "A: "))
     results = [first]
     if there is not None:
-        second = yield from _second(opened, there, first, settings, how)
+        second = yield from _second(opened, there, first, films["b"], settings, how)
         found += differences(second, there.b, "B: ")
         found += yield from _null(there, first, how)
         results.append(second)
@@ -143,12 +160,12 @@ def _run(opened: Opened, film: str | os.PathLike | None, model: str, settings: S
     return Differences(tuple(found), tuple(_circumstances(opened, first, settings)), tuple(results), first.responses.simulated)
 
 
-def _second(opened: Opened, there: Comparison, first: Result, settings: Settings, how: dict[str, Any]) -> Generator[Any, None, Result]:
+def _second(opened: Opened, there: Comparison, first: Result, film: Any, settings: Settings, how: dict[str, Any]) -> Generator[Any, None, Result]:
     if derived(there):
         from experiments.conditions import changed, run_condition
 
         return (yield from passing_on(run_condition(changed(first, there.edits, there.lesions), **how)))
-    clip = yield from _clip(opened, "b", there.b, None, settings)
+    clip = yield from _clip(opened, "b", there.b, film, settings)
     return (yield from _again(there.b, clip, how))
 
 
@@ -175,24 +192,39 @@ def _again(there: Result, clip: Clip, how: dict[str, Any]) -> Generator[Any, Non
 
 
 def _clip(opened: Opened, side: str, result: Result, film: str | os.PathLike | None, settings: Settings) -> Generator[Any, None, Clip]:
-    """The clip of a condition as it was analysed: the given film, the capsule's, or that of an example."""
+    """The clip of a condition as it was analysed: the given film, the capsule's, or that of an example; one from before the edits is edited again."""
     told = result.clip
     if not told.has_video and not told.has_audio:
         return told
     known = film if film is not None else None if side in opened.films else example_film(told.sha256)
+    if known is None and side not in opened.films:
+        known = example_film(str(result.responses.extra.get("source_sha256")))
     if known is not None:
         clip: Clip = yield from passing_on(admit(known, name=told.name, settings=settings, allow_short=True))
-        if clip.sha256 != told.sha256 and (clip.video_key, clip.audio_key) != (told.video_key, told.audio_key):
-            said = f"This is not the film of the capsule, which was called {told.name}."
+        if clip.sha256 == result.responses.extra.get("source_sha256"):
+            clip = yield from passing_on(_edited_again(clip, result, side, settings))
+        elif clip.sha256 != told.sha256 and (clip.video_key, clip.audio_key) != (told.video_key, told.audio_key):
+            said = f"This is not the film of {side.upper()} in the capsule, which was called {told.name}."
             raise CapsuleError("other_film", said, "Give the file that was uploaded then, or leave it out if the capsule holds it.")
         return replace(clip, sha256=told.sha256, duration=told.duration, n_trs=told.n_trs, notices=told.notices)
     if side not in opened.films:
-        raise CapsuleError("film_missing", f"The capsule does not hold the film {told.name}.", "Give the film: --film FILE.")
+        said = f"The capsule does not hold the film of {side.upper()}, {told.name}."
+        raise CapsuleError("film_missing", said, f"Give the film: {OPTIONS[side]} FILE.")
     clip = yield from passing_on(admit_film(opened, side, settings=settings))
     samples = opened.samples.get(side) if clip.audio_key != told.audio_key else kept_samples(clip, settings=settings)
     if told.has_audio and samples is None:  # the sound that was analysed is gone; what is played comes near it
         return replace(told, path=clip.path, samples_path=clip.samples_path, audio_key=clip.audio_key)
     return replace(told, path=clip.path, samples_path=samples)
+
+
+def _edited_again(clip: Clip, result: Result, side: str, settings: Settings) -> Generator[Any, None, None]:
+    """The film of a condition made anew out of the film that was there before; its words are the capsule's. The last item is the Clip."""
+    edits = [edit for edit in parse_edits(str(result.responses.extra.get("edits_text", ""))) if edit.name not in ("rewrite", "words")]
+    if any(edit.name == "sound" or (edit.name == "remove" and edit.get("words") is not None) for edit in edits):
+        said = f"The film of {side.upper()} cannot be edited again from the capsule: a sound track or words that its edits name are not in it."
+        raise CapsuleError("edits_unknown", said, "Save the capsule with its films.")
+    edited = yield from passing_on(edit_clip(clip, edits, settings=settings))
+    yield edited.clip
 
 
 def _model(opened: Opened, settings: Settings) -> str:

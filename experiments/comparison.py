@@ -6,11 +6,13 @@ how much it varies over time within the clip, and the spread of null edits (:mod
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from numbers import Integral
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,10 +21,11 @@ from encoder.ensemble import read
 from encoder.lesions import lesions_text, parse_lesions
 from encoder.responses import SUBJECTS
 from encoder.waiting_model import WaitingModel
-from experiments.conditions import Condition, changed, run_condition, time_map_between, time_map_of
+from experiments.conditions import Condition, called, changed, done_to, run_condition, time_map_between, time_map_of
 from experiments.intake import Film, admitted
 from experiments.null_band import N_EMBEDDED, N_LARGE, NullBand, curves_with_mean, null_band
 from experiments.predict import Result
+from experiments.results import holds_result, load_result, result_folder
 from extractors.clip import Clip
 from extractors.edit_language import edits_text, parse_edits
 from extractors.errors import SelectionError
@@ -53,7 +56,7 @@ class Comparison:
     label_a, label_b : str
         What people call them.
     edits, lesions : str
-        What makes B out of A; "" where B is another film.
+        What makes B out of A; "" where B is a condition of its own (:attr:`undergone`).
     time_map : TimeMap or None
         Where each second of B comes from in A; None for another film.
     null : NullBand or None
@@ -83,8 +86,18 @@ class Comparison:
 
     @property
     def kind(self) -> str:
-        """ "edit", "lesion", or "film" where B is another film."""
-        return "film" if self.time_map is None else "lesion" if self.lesions and not self.edits else "edit"
+        """ "edit", "lesion" where only the model lost something, or "film" where B is another film."""
+        if self.time_map is None:
+            return "film"
+        first, second = self.a.responses, self.b.responses
+        return "lesion" if not self.edits and first.edits == second.edits and first.lesions != second.lesions else "edit"
+
+    @property
+    def undergone(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Edits and lesions of B, a statement each: those that make it out of A; all that it has where it is a condition of its own."""
+        if self.edits or self.lesions:
+            return tuple(edit.text for edit in parse_edits(self.edits)), tuple(lesion.text for lesion in parse_lesions(self.lesions))
+        return self.b.responses.edits, self.b.responses.lesions
 
     @property
     def paired(self) -> bool:
@@ -144,8 +157,8 @@ def compare(
     settings: Settings | None = None,
     null: int | None = None,
     seed: int = 0,
-    label_a: str = "A",
-    label_b: str = "B",
+    label_a: str = "",
+    label_b: str = "",
     allow_short: bool = False,
 ) -> Generator[Any, None, None]:
     """Compare two conditions.
@@ -153,9 +166,9 @@ def compare(
     Parameters
     ----------
     a : Result, Condition or film
-        A finished result is taken as it is when the model that made it is the one asked for.
+        A finished result is taken as it is when the model that made it is the one asked for. So is that of a folder, and A of a comparison's folder.
     b : str or Condition
-        Edits that make B out of A, in the language of :mod:`extractors.edit_language`, or another condition.
+        Edits that make B out of A, in the language of :mod:`extractors.edit_language`, or another condition with edits and lesions of its own.
     lesions : str
         Lesions of B where ``b`` is a text, in the language of :mod:`encoder.lesions`.
     others : mapping of str to path or Clip, optional
@@ -168,6 +181,7 @@ def compare(
     seed : int
         Of the null edits and of the intervals.
     label_a, label_b : str
+        By default "A" and "B"; where B is a condition of its own, or something was done to A before, the film's name and what was done.
     allow_short : bool
         Take films under the smallest number of TRs too.
 
@@ -180,13 +194,16 @@ def compare(
     Raises
     ------
     SelectionError
-        ``nothing_changed`` when B is A; ``bad_value`` for a B, a number of null edits or a seed that is none.
+        ``nothing_changed`` when B is A; ``bad_value`` for a B, a number of null edits or a seed that is none, and for lesions beside a Condition.
     CineglassError
         EditError, LesionError, and what predicting raises.
     """
     settings = settings or get_settings()
     _check(b, lesions, null, seed)
-    if isinstance(b, str):
+    a = of_folder(a)
+    if isinstance(b, Condition):
+        parse_edits(b.edits), parse_lesions(b.lesions)  # what cannot be read is said before A is run
+    else:
         edits, lesions = edits_text(parse_edits(b)), lesions_text(parse_lesions(lesions))
         if not edits and not lesions:
             raise _nothing_changed()
@@ -204,7 +221,7 @@ def compare(
             condition, edits, lesions = b, "", ""
         second: Result = yield from passing_on(run_condition(condition, subjects=subjects, **how))
         map_ = time_map_of(second) if isinstance(b, str) else time_map_between(first, second)
-        comparison = Comparison(first, second, label_a, label_b, edits, lesions, map_, None, seed)
+        comparison = Comparison(first, second, *_labels(a, b, first, second, label_a, label_b), edits, lesions, map_, None, seed)
         if null is None:
             null = N_EMBEDDED if waiting is None or not waiting.files.published else N_LARGE
         if null:
@@ -222,11 +239,31 @@ def _check(b: Any, lesions: Any, null: Any, seed: Any) -> None:
     if not isinstance(b, str | Condition) or not isinstance(lesions, str):
         said = f"B must be edits as text or a Condition, and lesions a text, but got {type(b).__name__} and {type(lesions).__name__} instead."
         raise SelectionError("bad_value", said, 'For example: compare(a, "mute"), or compare(a, lesions="text mean").')
+    if lesions.strip() and isinstance(b, Condition):
+        said = "Lesions were given beside a B that is a Condition, which has lesions of its own."
+        raise SelectionError("bad_value", said, "Give them to the Condition: Condition(film, lesions=...).")
     if null is not None and (not isinstance(null, Integral) or not 0 <= null <= MOST_NULL):
         said = f"The number of null edits must be whole, from 0 to {MOST_NULL}, but got {str(null)[:40]} instead."
         raise SelectionError("bad_value", said, "Leave it out for the usual number.")
     if not isinstance(seed, Integral) or seed < 0:
         raise SelectionError("bad_value", f"A seed must be a whole number from 0 on, but got {str(seed)[:40]} instead.", "Leave it out for 0.")
+
+
+def _labels(a: Any, b: Any, first: Result, second: Result, label_a: str, label_b: str) -> tuple[str, str]:
+    label_a = label_a or (a.label if isinstance(a, Condition) else "")
+    if isinstance(b, Condition):
+        return label_a or called(first), label_b or b.label or called(second)
+    return called(first, label_a) if done_to(first) else label_a or "A", label_b or "B"
+
+
+def of_folder(a: Any) -> Any:
+    """The result of a folder that was named, of a comparison's folder its A; anything else as it is. SelectionError for a folder without either."""
+    if not isinstance(a, str | os.PathLike) or not Path(a).is_dir():
+        return a
+    if not holds_result(a):
+        said = f"The folder {Path(a).name} holds no result."
+        raise SelectionError("no_result", said, "Give a film, or a folder that predict or compare wrote.")
+    return load_result(result_folder(a))
 
 
 def _nothing_changed() -> SelectionError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from textwrap import shorten
 from typing import Any
 
 from encoder.lesions import lesions_text, parse_lesions
@@ -17,6 +18,8 @@ from extractors.stages import passing_on
 from extractors.time_map import TimeMap
 from extractors.transcript import Transcript
 from settings import Settings, get_settings
+
+LABEL_MAX = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +40,9 @@ class Condition:
     others : mapping of str to path or Clip
         Clips that the edits name (``sound clip=NAME``).
     label : str
-        What people call it.
+        What people call it; by default its film's name and what was done to it (:func:`called`).
+    done : tuple of str
+        Edits that made the film what it is, before those of this condition; they are told, and not made again.
     """
 
     film: Film
@@ -47,6 +52,7 @@ class Condition:
     recogniser: str | None = None
     others: Mapping[str, Film] = field(default_factory=dict)
     label: str = ""
+    done: tuple[str, ...] = ()
 
 
 def run_condition(
@@ -70,8 +76,8 @@ def run_condition(
     ------
     Stage
         Those of the edit, then those of :func:`experiments.predict.predict`; the last item is its Result. ``responses.edits`` and ``.lesions`` hold
-        the statements, ``responses.extra["time_map"]`` where each edited second comes from (:class:`extractors.time_map.TimeMap`), and
-        ``extra["source_sha256"]`` the unedited film.
+        the statements (what was done before first), ``responses.extra["time_map"]`` where each edited second comes from
+        (:class:`extractors.time_map.TimeMap`), and ``extra["source_sha256"]`` the unedited film.
 
     Raises
     ------
@@ -82,12 +88,14 @@ def run_condition(
     edits, lesions = parse_edits(condition.edits), lesions_text(parse_lesions(condition.lesions))
     how = {"model": model, "subjects": subjects, "settings": settings, "allow_short": allow_short, "lesions": lesions}
     if not edits:
-        yield from predict(condition.film, transcript=condition.transcript, recogniser=condition.recogniser, name=name, **how)
+        how |= {"transcript": condition.transcript, "recogniser": condition.recogniser, "name": name}
+        plain: Result = yield from passing_on(predict(condition.film, **how))
+        yield replace(plain, responses=replace(plain.responses, edits=_after(condition.done, plain))) if condition.done else plain
         return
     clip = yield from passing_on(admitted(condition.film, settings=settings, name=name, allow_short=allow_short))
     edited = yield from passing_on(edited_condition(condition, clip, edits, settings=settings))
     result: Result = yield from passing_on(predict(edited.clip, transcript=edited.transcript, recogniser=condition.recogniser, **how))
-    yield replace(result, responses=_labelled(result, edited, clip))
+    yield replace(result, responses=_labelled(result, edited, clip, condition.done))
 
 
 def edited_condition(condition: Condition, clip: Clip, edits: Sequence[Edit], *, settings: Settings) -> Generator[Any, None, None]:
@@ -113,7 +121,20 @@ def changed(a: Result, edits: str, lesions: str = "", others: Mapping[str, Film]
     own = parse_lesions(lesions)
     taken = {lesion.stream for lesion in own} | ({"text"} if words_policy(parse_edits(edits)) == "drop" else set())
     kept = [lesion for lesion in parse_lesions("; ".join(a.responses.lesions)) if lesion.stream not in taken]
-    return Condition(film=a.clip, transcript=a.transcript, edits=edits, lesions=lesions_text([*kept, *own]), others=others or {})
+    about = {"edits": edits, "lesions": lesions_text([*kept, *own]), "others": others or {}, "done": a.responses.edits}
+    return Condition(film=a.clip, transcript=a.transcript, **about)
+
+
+def done_to(result: Result) -> str:
+    """What film and model of a result have undergone, "mute; model lesion text zero"; "" for a film as it is and the whole model."""
+    responses = result.responses
+    return "; ".join([*responses.edits, *(f"model lesion {lesion}" for lesion in responses.lesions)])
+
+
+def called(result: Result, name: str = "") -> str:
+    """What a condition is called: a name (by default its film's) and what was done to it, unless the name says that already."""
+    name, done = name or result.clip.name, done_to(result)
+    return shorten(name if done in name else f"{name}: {done}", LABEL_MAX, placeholder=" ...")
 
 
 def time_map_of(result: Result) -> TimeMap:
@@ -139,12 +160,17 @@ def _source(result: Result) -> str:
     return str(result.responses.extra.get("source_sha256") or result.clip.sha256)
 
 
-def _labelled(result: Result, edited: Edited, source: Clip) -> Any:
+def _labelled(result: Result, edited: Edited, source: Clip, done: tuple[str, ...]) -> Any:
     """The responses with what was done to the film."""
     responses = result.responses
     extra = {**responses.extra, "time_map": edited.time_map.as_list(), "source_sha256": source.sha256, "edits_text": edits_text(edited.edits)}
     extra["notices"] = list(dict.fromkeys([*extra.get("notices", ()), *edited.notices]))
-    return replace(responses, edits=(*responses.edits, *(edit.text for edit in edited.edits)), extra=extra)
+    return replace(responses, edits=(*_after(done, result), *(edit.text for edit in edited.edits)), extra=extra)
+
+
+def _after(done: tuple[str, ...], result: Result) -> tuple[str, ...]:
+    """Edits that were made before, and what the run itself noticed, which may be among them."""
+    return tuple(dict.fromkeys((*done, *result.responses.edits)))
 
 
 def recomputed(edits: str, lesions: str = "") -> frozenset[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from experiments.comparison import Comparison
-from experiments.conditions import time_map_between
+from experiments.conditions import called, time_map_between
 from experiments.predict import Result
 from extractors.errors import SelectionError
 
@@ -16,6 +16,7 @@ def pair(a: Result, b: Result, *, label_a: str, label_b: str) -> Comparison:
     a, b : Result
         Of the same model and subjects.
     label_a, label_b : str
+        What people call them; what was done to either is added, unless it is said there. "" for the film's name.
 
     Returns
     -------
@@ -31,4 +32,4 @@ def pair(a: Result, b: Result, *, label_a: str, label_b: str) -> Comparison:
     if first.weights_sha256 != second.weights_sha256 or first.model_id != second.model_id:
         said = f"A was made by {first.model_title} and B by {second.model_title}, so what differs between them may be the model."
         raise SelectionError("models_differ", said, "Run both with the same model.")
-    return Comparison(a, b, label_a, label_b, "", "", time_map_between(a, b), None)
+    return Comparison(a, b, called(a, label_a), called(b, label_b), "", "", time_map_between(a, b), None)

@@ -27,6 +27,9 @@ FORM = 2
 MEMBERS = {"spread": "spread.npy", "member_curves": "member_curves.npy"}
 """Files of what the members of an ensemble leave behind."""
 
+COMPARISON = "comparison.json"
+"""Makes a folder one of a comparison (:mod:`experiments.comparison_files`), whose A lies in ``a``."""
+
 FILMS = ("film.mp4", "clip.mp4")
 """Names under which a film may lie beside its result."""
 
@@ -89,6 +92,17 @@ def save_result(result: Result, folder: str | os.PathLike, *, film: bool | str =
         reason = (error.strerror or "it cannot be written").lower()
         raise CacheError("result_unwritable", f"The result could not be written: {reason}.", "Choose another folder, or free some space.") from None
     return folder
+
+
+def holds_result(folder: str | os.PathLike) -> bool:
+    """Whether a folder is one that :func:`save_result` wrote, or that of a comparison."""
+    return any((Path(folder) / name).is_file() for name in ("responses.json", COMPARISON))
+
+
+def result_folder(folder: str | os.PathLike) -> Path:
+    """Where the result of a folder lies: the folder itself, or where it is that of a comparison its A."""
+    folder = Path(folder)
+    return folder / "a" if (folder / COMPARISON).is_file() else folder
 
 
 def load_result(folder: str | os.PathLike) -> Result:

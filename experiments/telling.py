@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from experiments.conditions import Condition
     from experiments.export import Kind
     from experiments.factorial import Factorial
+    from experiments.models import ModelState
     from experiments.predict import Result
     from experiments.sets import SetComparison
     from extractors.clip import Clip
@@ -60,15 +61,27 @@ def listener_of(recogniser: str | None, no_speech: bool, transcript: Path | None
     return "none" if no_speech else str(recogniser) if recogniser else None
 
 
-def finished_result(name: str) -> tuple[Result, Path]:
-    """A finished result and its folder: an example's id, or a folder."""
+def kept_folder(name: str) -> Path:
+    """The folder of a finished result or comparison: an example's id, or a folder that holds one."""
     from experiments.examples import find_example, list_examples
-    from experiments.results import load_result
+    from experiments.results import holds_result
 
-    folder = find_example(name).folder if name in {example.id for example in list_examples()} else Path(name)
-    if not folder.is_dir():
-        known = ", ".join(example.id for example in list_examples())
-        fail(f"There is no result {name}. Give a folder that predict wrote, or an example: {known}.", BAD_INPUT)
+    known = [example.id for example in list_examples()]
+    folder = find_example(name).folder if name in known else Path(name)
+    if not holds_result(folder):
+        there = f"The folder {name} holds no result" if folder.is_dir() else f"There is no result {name}"
+        fail(f"{there}. Give a folder that predict or compare wrote, or an example: {', '.join(known)}.", BAD_INPUT)
+    return folder
+
+
+def finished_result(name: str) -> tuple[Result, Path]:
+    """A finished result and its folder: an example's id, or a folder; of a comparison it is A, which is said."""
+    from experiments.results import load_result, result_folder
+
+    held = kept_folder(name)
+    folder = result_folder(held)
+    if folder != held:
+        say_notes((f"{name} holds a comparison; its A is taken. B is in {held / 'b'}.",))
     return load_result(folder), folder
 
 
@@ -110,6 +123,22 @@ def first_condition(name: str, *, transcript: Path | None, recogniser: str | Non
     return Condition(film=Path(name), transcript=transcript, recogniser=recogniser)
 
 
+def comparison_job(
+    clip: str, edits: str, other: Path | None, *, lesions: str, clips: Sequence[Path], transcript: Path | None, recogniser: str | None, **about: Any
+) -> Generator[Any, None, None]:
+    """The job of a comparison: B is A with edits and lesions, or another film, to which edits and lesions then belong."""
+    from experiments.comparison import compare
+    from experiments.conditions import Condition
+
+    first = first_condition(clip, transcript=transcript, recogniser=recogniser)
+    named: dict[str, Path] = {str(number): path for number, path in enumerate(clips, 1)}
+    if other is None:
+        return compare(first, edits, lesions=lesions, others=named, **about)
+    if edits.strip() or lesions.strip():
+        say_notes((f"What is changed is changed in B, {other.name}, and not in A: they differ by the film and by that.",))
+    return compare(first, Condition(film=other, edits=edits, lesions=lesions, recogniser=recogniser, others=named), **about)
+
+
 def _with_film(result: Result) -> Result:
     """``predict`` writes no film: it lies where it was let in, and whoever types a command may have it. On a page a hash gives nobody a film."""
     from extractors.errors import CacheError
@@ -127,14 +156,21 @@ def _with_film(result: Result) -> Result:
 
 def say_comparison(comparison: Comparison, out: Path) -> None:
     """What changed, a line for each network and group; notes before it on stderr, the table's place last."""
+    from experiments.comparison_files import ASSOCIATION, SCENES
     from experiments.findings import captions, sentences
 
     responses = comparison.b.responses
     say_notes((*responses.warnings, *((comparison.why,) if comparison.why else ()), *captions(comparison)))
+    for letter, label in (("A", comparison.label_a), ("B", comparison.label_b)):
+        if label != letter:
+            print(f"{letter} is {label}.")
     for found in sentences(comparison, None):
         print(f"{found['label']}: {found['text']}")
     mark = "SIMULATED. " if responses.simulated else ""
     print(f"{mark}{responses.model_title}, mean of {len(responses.subjects)} brains; every subject in {out / 'comparison.tsv'}")
+    for name, what in ((ASSOCIATION, "Whether A and B go together"), (SCENES, "The same scenes in A and in B")):
+        if (out / name).is_file():
+            print(f"{what}: {out / name}")
 
 
 def design_job(
@@ -230,6 +266,14 @@ def say_edits() -> None:
         print(f"{line(edit)}\t{edit.help}")
     for lesion in LESIONS.values():
         print(f"audio|text|video {line(lesion)}\tModel lesion. {lesion.help}")
+
+
+def say_models(states: Iterable[ModelState]) -> None:
+    """A table of models, a line for each."""
+    print("id\tstate\tsize\tnote")
+    for state in states:
+        size = "" if state.state != "downloadable" else size_text(state.size_bytes)
+        print(f"{state.id}\t{state.state}\t{size}\t{' '.join(f'{state.why} {state.way_out}'.split()) or state.title}")
 
 
 def size_text(count: int | None) -> str:

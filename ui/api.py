@@ -146,26 +146,30 @@ def add_endpoints(
             shelf.drop_upload(token)
         return await asyncio.to_thread(_told_of, id, comparison)
 
-    async def api_run_capsule(capsule: gr.FileData, request: gr.Request, film: gr.FileData | None = None, model: str = "") -> dict:
+    async def api_run_capsule(
+        capsule: gr.FileData, request: gr.Request, film: gr.FileData | None = None, model: str = "", film_b: gr.FileData | None = None
+    ) -> dict:
         """Run an experiment capsule again, everything anew, and say what differs from what it holds.
 
-        capsule: the zip. film: the film of A, where the capsule holds none. model: the id of one that capabilities lists as ready; without it the
-        capsule's own. Returns same (whether every number is bit for bit the same) and differences: a list of what, here, there.
+        capsule: the zip. film: the film of A, where the capsule holds none. film_b: that of B, where B is another film and not A with something
+        changed. model: the id of one that capabilities lists as ready; without it the capsule's own. Returns same (whether every number is bit for
+        bit the same) and differences: a list of what, here, there.
         """
         token, _ = _take(capsule, shelf)
-        other = _take(film, shelf)[0] if film else ""
+        others = [_take(one, shelf)[0] if one else "" for one in (film, film_b)]
 
         def start() -> Iterator[Any]:
             from experiments.capsule_run import run_capsule
 
             chosen = _model(model, settings, offer) if model else None
-            yield from run_capsule(shelf.upload(token), shelf.upload(other) if other else None, model=chosen, settings=settings)
+            films = [shelf.upload(other) if other else None for other in others]
+            yield from run_capsule(shelf.upload(token), *films, model=chosen, settings=settings)
 
         try:
             found = await in_line(request.session_hash, start)
         finally:
-            shelf.drop_upload(token)
-            shelf.drop_upload(other)
+            for one in (token, *others):
+                shelf.drop_upload(one)
         return {"same": not found, "differences": [{"what": one.what, "here": one.here, "there": one.there} for one in found]}
 
     async def api_transcribe(clip: gr.FileData, request: gr.Request, recogniser: str = "auto") -> dict:

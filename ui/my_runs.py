@@ -238,7 +238,8 @@ class MyRuns:
             side = getattr(event, f"{name}_side", "a")
             result = held if entry.kind == "run" else held.b if side == "b" else held.a
             results.append(result)
-            labels.append(entry.title if entry.kind == "run" else held.label_b if side == "b" else held.label_a)
+            label = entry.title if entry.kind == "run" else held.label_b if side == "b" else held.label_a
+            labels.append("" if label in ("A", "B") else label)
         token, folder = self.shelf.new_comparison()
         save_comparison(pair(*results, label_a=labels[0], label_b=labels[1]), folder)
         return token
