@@ -32,7 +32,7 @@ COLUMNS = {
     "start_b": "where it begins in B, s",
     "end_b": "where it ends in B, s",
     "backwards": "whether B runs through it backwards",
-    "rows_a": "TRs of A that its mean is taken over",
+    "rows_a": "TRs of A that its mean is taken over: those of moments that count in both",
     "rows_b": "the same of B",
     "curve": "id of the network or group; -L and -R are its halves",
     "label": "its name",
@@ -56,7 +56,7 @@ class Scene:
     backwards : bool
         Whether B runs through it backwards.
     rows_a, rows_b : bool [T of A], bool [T of B]
-        The rows that hold its response.
+        The rows that hold its response: of moments whose row counts in A and in B, so that both means are of the same moments.
     """
 
     start_a: float
@@ -76,7 +76,8 @@ def has_scenes(comparison: Comparison) -> bool:
 def find_scenes(comparison: Comparison) -> tuple[list[Scene], int, int]:
     """The scenes of a comparison.
 
-    A scene is a piece of the time map, taken in equal parts where it is longer than 30 s. Its rows are those 5 s later, when its response peaks.
+    A scene is a piece of the time map, taken in equal parts where it is longer than 30 s. Its rows are those 5 s later, when its response peaks, of
+    moments whose row counts in both: what falls into the warm-up of one is left out of the other.
 
     Returns
     -------
@@ -98,8 +99,9 @@ def find_scenes(comparison: Comparison) -> tuple[list[Scene], int, int]:
     found, too_short, without_rows = [], 0, 0
     for piece in comparison.time_map.pieces:
         for start_b, end_b, at, to in _parts(piece):
-            start_a, end_a = sorted((at, to))
-            rows_a, rows_b = _rows(valid_a, start_a, end_a), _rows(valid_b, start_b, end_b)
+            (start_a, in_b), (end_a, to_b) = sorted(((at, start_b), (to, end_b)))
+            rows_a = _rows(valid_a, (start_a, end_a), valid_b, (in_b, to_b))
+            rows_b = _rows(valid_b, (start_b, end_b), valid_a, (at, to))
             if min(end_b - start_b, end_a - start_a) < SHORTEST_S - 1e-6:
                 too_short += 1
             elif not rows_a.any() or not rows_b.any():
@@ -164,7 +166,7 @@ def scene_notes(comparison: Comparison) -> tuple[str, ...]:
     if found:
         notes.append(
             f"A scene is a stretch of film that the edit left whole; one longer than {LONGEST_S:.0f} s is taken in equal parts. Its response is "
-            f"taken {DELAY_S:.0f} s later, when it peaks, and still holds some of what came before."
+            f"taken {DELAY_S:.0f} s later, when it peaks, of moments whose TR counts in both; it still holds some of what came before."
         )
     if too_short:
         many = "1 scene is" if too_short == 1 else f"{too_short} scenes are"
@@ -174,7 +176,7 @@ def scene_notes(comparison: Comparison) -> tuple[str, ...]:
         )
     if without_rows:
         many = "1 scene is" if without_rows == 1 else f"{without_rows} scenes are"
-        notes.append(f"{many} left out because no TR there counts, in A or in B: too early for a full past, or too near the end.")
+        notes.append(f"{many} left out because no moment there counts in both: too early for a full past, or too near the end.")
     return tuple(notes)
 
 
@@ -188,6 +190,9 @@ def _parts(piece: Piece) -> list[tuple[float, float, float, float]]:
     return [tuple(map(float, (*cuts[k : k + 2], *shown[k : k + 2]))) for k in range(count)]
 
 
-def _rows(valid: np.ndarray, start: float, end: float) -> np.ndarray:
-    middles = tr_middles(len(valid))
-    return valid & (middles >= start + DELAY_S) & (middles < end + DELAY_S)
+def _rows(valid: np.ndarray, here: tuple[float, float], other: np.ndarray, there: tuple[float, float]) -> np.ndarray:
+    """Rows that count 5 s after the moments of a scene, where the same moments count on the other side; ``here`` rises, ``there`` may fall."""
+    moments = tr_middles(len(valid)) - DELAY_S
+    rows = np.floor((np.interp(moments, here, there) + DELAY_S) / TR + 1e-6).astype(int)
+    counts = (rows < len(other)) & other[np.minimum(rows, len(other) - 1)]
+    return valid & (moments >= here[0]) & (moments < here[1]) & counts

@@ -1,4 +1,5 @@
-// The tab that says what is different between A and B: sizes with their intervals and the null edits, a sentence for each curve.
+// The tab that says what is different between A and B: sizes with their intervals and the null edits, a sentence for each curve; in folds the same
+// scene in both, and whether both go together.
 
 const TICK_SHARES = [0.1, 0.2, 0.25, 0.5, 1, 2, 5, 10];
 
@@ -9,6 +10,7 @@ function percent(share) {
 class Compare {
   constructor() {
     this.root = h("div", { class: "cg-panel cg-compare" });
+    this.open = new Set(); // folds, by name; they stay as they are when another subject is chosen
   }
 
   /** `info` as Python packed it, `base` the result of A; of the settings it reads subject and palette. */
@@ -24,7 +26,9 @@ class Compare {
       ...lead.map(({ text }) => h("p", { class: "cg-lead", text })),
       ...(info.paired ? [] : [h("p", { class: "cg-lead", text: info.why })]),
       ...(rows.some(({ change }) => known(change)) ? [this.verdict(rows), this.changes(rows, label)] : []),
-      ...(rows.some(({ difference }) => known(difference)) ? [this.differences(rows)] : []),
+      ...(rows.some(({ difference }) => known(difference)) ? [info.paired ? this.differences(rows) : this.apart(rows)] : []),
+      ...(info.scenes ? [this.scenes(rows, label)] : []),
+      ...(info.association ? [this.association(rows, label)] : []),
       ...(rows.length || lead.length ? [] : [h("p", { class: "cg-none", text: "Nothing was worked out for this subject." })]),
       ...info.notes.map((text) => h("p", { class: "cg-note", text })),
     ];
@@ -92,22 +96,103 @@ class Compare {
 
   /** The mean difference stands apart: unless the model is calibrated it is no size, so it has no unit and no order but that of the list. */
   differences(rows) {
-    const calibrated = this.info.calibrated === "yes";
-    const order = CURVES.map(({ id }) => id);
-    const sorted = [...rows].sort((a, b) => order.indexOf(splitId(a.curve)[0]) - order.indexOf(splitId(b.curve)[0]));
-    const alone = !rows.some(({ change }) => known(change));
-    const list = h("ul", { class: "cg-means" }, ...sorted.map((row) => h("li", { "data-curve": row.curve }, this.name(row),
-      h("span", { class: "cg-num", text: known(row.difference) ? `${signed(row.difference)}${calibrated ? " z" : ""}` : "–" }), ...(alone ? [h("p", { text: row.text })] : []))));
-    const title = calibrated ? "Mean difference, A − B" : "Mean difference, A − B: uncalibrated";
-    const why = calibrated
+    const list = h("ul", { class: "cg-means" }, ...inOrder(rows).map((row) => h("li", { "data-curve": row.curve }, this.name(row),
+      h("span", { class: "cg-num", text: known(row.difference) ? `${signed(row.difference)}${this.calibrated ? " z" : ""}` : "–" }))));
+    return h("section", { class: "cg-meanbox" }, this.meanTitle("Mean difference, A − B"), h("p", { class: "cg-note", text: this.meanNote }), list);
+  }
+
+  /** Conditions that are not paired: each has its own mean, its own power, and subjects that are more or less alike. */
+  apart(rows) {
+    const two = (number) => (known(number) ? number.toFixed(2) : "–");
+    const columns = [
+      [this.calibrated ? "mean A − B, z" : "mean A − B", ({ difference }) => (known(difference) ? signed(difference) : "–")],
+      ["power, B over A", ({ power }) => two(power)],
+      ["agree in A", ({ agreement_a: r }) => two(r)],
+      ["agree in B", ({ agreement_b: r }) => two(r)],
+    ].filter(([, text]) => rows.some((row) => text(row) !== "–"));
+    const head = h("thead", {}, h("tr", {}, h("td"), ...columns.map(([text]) => h("th", { scope: "col", text }))));
+    const body = inOrder(rows).flatMap((row) => [
+      h("tr", { "data-curve": row.curve }, h("th", { scope: "row" }, this.name(row)), ...columns.map(([, text]) => h("td", { class: "cg-num", text: text(row) }))),
+      h("tr", { class: "cg-saidrow" }, h("td", { colspan: columns.length + 1, text: row.text })),
+    ]);
+    const table = h("table", { class: "cg-table cg-apart" }, head, h("tbody", {}, ...body));
+    const title = h("h3", {}, `Means${this.calibrated ? "" : " (uncalibrated)"}, spectra and agreement`, this.mark());
+    const about = `${this.meanNote} Power: of the ups and downs, 0.01 to 0.15 Hz. Agree: mean correlation r between subjects; they share one film and one model, so it is high.`;
+    return h("section", { class: "cg-meanbox" }, title, h("p", { class: "cg-note", text: about }), table);
+  }
+
+  /** The same scene in A and in B, a column each. */
+  scenes(rows, label) {
+    const { scenes, differences, notes } = this.info.scenes;
+    const means = differences[this.settings.subject] || {};
+    const told = notes.map((text) => h("p", { class: "cg-note", text }));
+    if (!scenes.length || !rows.some(({ curve }) => means[curve])) return this.fold("scenes", "Scene by scene", ...told);
+    const span = ([start, end]) => `${clockText(start)}–${clockText(end)}`;
+    const length = ([start, end]) => `${(end - start).toFixed(1)} s`;
+    const both = (name, inA, inB) => (scenes.every((scene) => inA(scene) === inB(scene)) ? [[name, inA]] : [[`${name} in A`, inA], [`${name} in B`, inB]]);
+    const heads = [
+      ["in A", ({ a, backwards }) => span(backwards ? [...a].reverse() : a)],
+      ["in B", ({ b }) => span(b)],
+      ...both("length", ({ a }) => length(a), ({ b }) => length(b)),
+      ...both("TRs that count", ({ rows: count }) => String(count[0]), ({ rows: count }) => String(count[1])),
+    ];
+    const head = h("thead", {}, ...heads.map(([name, text]) => h("tr", {}, h("th", { scope: "row", text: name }), ...scenes.map((scene) => h("th", { scope: "col", class: "cg-num", text: text(scene) })))));
+    const body = h("tbody", {}, ...inOrder(rows).filter(({ curve }) => means[curve]).map((row) => h("tr", { "data-curve": row.curve },
+      h("th", { scope: "row" }, this.name(row)), ...means[row.curve].map((mean) => h("td", { class: "cg-num", text: signed(mean) })))));
+    const sideways = h("div", { class: "cg-sideways", tabindex: 0, role: "region", "aria-label": "Scene by scene" }, h("table", { class: "cg-table cg-scenes" }, head, body));
+    sideways.addEventListener("keydown", (event) => {
+      if (event.key.startsWith("Arrow") && sideways.scrollWidth > sideways.clientWidth) event.stopPropagation(); // scrolls, and steps no TR
+    });
+    const title = this.meanTitle(`Mean difference of each scene, A − B${this.calibrated ? ", z" : ""}, ${label}`);
+    const why = this.calibrated ? [] : [h("p", { class: "cg-note", text: this.meanNote })];
+    return this.fold("scenes", "Scene by scene", title, ...why, sideways, ...told);
+  }
+
+  /** Whether A and B rise and fall together: the only p of a single clip, and none of the difference. */
+  association(rows, label) {
+    const { rows: found, notes } = this.info.association;
+    const table = new Map((found[this.settings.subject] || []).map((row) => [row.curve, row]));
+    const [about, ...rest] = notes.map((text) => h("p", { class: "cg-note", text }));
+    if (!table.size) return this.fold("association", "Do A and B go together?", about, ...rest);
+    const head = h("thead", {}, h("tr", {}, h("td"), h("th", { scope: "col", text: "r" }), h("th", { scope: "col", text: "p" })));
+    const body = h("tbody", {}, ...inOrder(rows).filter(({ curve }) => table.has(curve)).map((row) => {
+      const { r, p } = table.get(row.curve);
+      return h("tr", { "data-curve": row.curve }, h("th", { scope: "row" }, this.name(row)),
+        h("td", { class: "cg-num", text: known(r) ? signed(r) : "–" }), h("td", { class: "cg-num", text: known(p) ? p.toFixed(3) : "–" }));
+    }));
+    const title = h("h3", {}, `Association of A with B, ${label}`, this.mark());
+    return this.fold("association", "Do A and B go together?", title, about, h("table", { class: "cg-table cg-associations" }, head, body), ...rest);
+  }
+
+  fold(name, title, ...parts) {
+    const made = h("details", { class: "cg-fold", "data-fold": name, open: this.open.has(name) }, h("summary", { text: title }), ...parts);
+    made.addEventListener("toggle", () => this.open[made.open ? "add" : "delete"](name));
+    return made;
+  }
+
+  get calibrated() {
+    return this.info.calibrated === "yes";
+  }
+
+  meanTitle(title) {
+    return h("h3", {}, this.calibrated ? title : `${title}: uncalibrated`, this.mark());
+  }
+
+  get meanNote() {
+    return this.calibrated
       ? "Over the valid rows, in the units of training."
-      : "Nothing says that this model's offset and gain are calibrated: read no size from these, and do not compare networks by them.";
-    return h("section", { class: "cg-meanbox" }, h("h3", {}, title, this.mark()), h("p", { class: "cg-note", text: why }), list);
+      : "Nothing says that this model's offset and gain are calibrated: read no size from these means, and do not compare networks by them.";
   }
 
   mark() {
     return this.simulated ? h("span", { class: "cg-simulated", text: "SIMULATED" }) : "";
   }
+}
+
+/** Networks and groups as the list of curves has them. */
+function inOrder(rows) {
+  const order = CURVES.map(({ id }) => id);
+  return [...rows].sort((a, b) => order.indexOf(splitId(a.curve)[0]) - order.indexOf(splitId(b.curve)[0]));
 }
 
 function known(number) {

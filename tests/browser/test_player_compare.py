@@ -10,7 +10,7 @@ import pytest
 
 from encoder.curves import curve_ids, curve_masks
 from extractors.grid import tr_of
-from tests.browser.compare_page import SHORT_ROWS, WHOLE, WHY, planted_b, planted_half, serve
+from tests.browser.compare_page import SHORT_ROWS, SHORT_SCENES, WHOLE, WHY, planted_b, planted_half, planted_scene, serve
 from tests.browser.player_page import NASTY, ROWS, planted_value
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("player_compare")]
@@ -278,6 +278,39 @@ def test_films_of_other_rows_swap_but_are_not_subtracted_and_the_page_says_why(o
     seek(page, 20.0)
     np.testing.assert_allclose(values_now(page)[0], truth(planted_b, 0, tr_of(20.0)), atol=0.012)
     assert len(page.evaluate("[...window.__cineglass.curves.drawn[0].values]")) == SHORT_ROWS
+
+
+def test_folds_hold_the_same_scene_in_both_and_whether_both_go_together_and_stay_open_for_the_next_subject(opened):
+    """Cells of the tables against the planted truth; closed at first; a fold is there only where it has something to say."""
+    page = opened("moved", width=360, height=740)
+    table = page.locator(".cg-apart tr[data-curve=Vis] td")
+    assert table.all_inner_texts() == ["−0.30", "1.00", "0.80", "0.60"]
+    fold = page.locator(".cg-fold[data-fold=scenes]")
+    assert not fold.locator("table").is_visible()
+    fold.get_by_text("Scene by scene", exact=True).click()
+    page.get_by_role("radio", name="Sim 3").click()
+    heads = [row.locator("th").all_inner_texts() for row in fold.locator("thead tr").all()]
+    assert heads[:2] == [["in A", "0:30–0:15", "0:00–0:15"], ["in B", "0:00–0:15", "0:20–0:50"]]
+    assert heads[2:4] == [["length in A", "15.0 s", "15.0 s"], ["length in B", "15.0 s", "30.0 s"]]
+    for number, curve in enumerate(WHOLE):
+        cells = [float(text.replace("−", "-")) for text in fold.locator(f"tr[data-curve={curve}] td").all_inner_texts()]
+        np.testing.assert_allclose(cells, [planted_scene(2, number, scene) for scene in range(2)], atol=0.006)
+    assert fold.get_by_text(SHORT_SCENES).is_visible()
+    assert "SIMULATED" in fold.inner_text()
+    assert page.locator(".cg-fold").count() == 1
+    send(page, "many")
+    assert page.locator(".cg-fold h3").inner_text().startswith("Mean difference of each scene, A − B, Sim 3: uncalibrated")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    send(page, "apart")
+    assert page.locator(".cg-fold").count() == 0
+    send(page, "edit")
+    together = page.locator(".cg-fold[data-fold=association]")
+    together.get_by_text("Do A and B go together?").click()
+    rows = {row.get_attribute("data-curve"): row.locator("td").all_inner_texts() for row in together.locator("tbody tr").all()}
+    assert list(rows) == WHOLE
+    assert (rows["Vis"], rows["SomMot"], rows[WHOLE[-1]]) == (["+0.86", "0.020"], ["+0.76", "0.070"], ["–", "–"])
+    for words in ("does not test the difference", "smallest p that 48 shifts can reach is 0.02", "SIMULATED"):
+        assert words in together.inner_text()
 
 
 def test_pins_zoom_and_the_name_under_the_pointer_go_with_every_condition(opened):

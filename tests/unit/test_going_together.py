@@ -1,5 +1,6 @@
 """Whether A and B go together: r and p of every curve, against every shift made by hand."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from extractors.errors import SelectionError, StatisticsError
 from extractors.grid import TR
 from extractors.time_map import Piece, TimeMap
 from tests.unit.test_findings import AUDITORY, ROWS, compared
+from ui.shown import comparison_part
 
 VALID = slice(5, ROWS)
 BACKWARDS = TimeMap((Piece(0, ROWS * TR, ROWS * TR, 0),))
@@ -87,8 +89,7 @@ def test_the_file_of_associations_is_the_table_with_its_mark_and_the_folder_is_r
     folder = save_comparison(comparison, tmp_path / "kept")
     read = pandas.read_csv(folder / ASSOCIATION, sep="\t", na_values="n/a")
     table = association_frame(comparison).reset_index()
-    assert list(read.columns) == [*table.columns, "simulated"]
-    assert set(COLUMNS) < set(read.columns)
+    assert {*table.columns, *COLUMNS, "simulated"} <= set(read.columns)
     np.testing.assert_allclose(read["p"], table["p"], rtol=1e-5)
     assert read["simulated"].all()
     assert not (folder / SCENES).exists()
@@ -98,3 +99,15 @@ def test_the_file_of_associations_is_the_table_with_its_mark_and_the_folder_is_r
 
 def test_the_sizes_of_a_difference_still_hold_no_p(comparison):
     assert not {"p", "smallest_p"} & set(frame(comparison).columns)
+
+
+def test_the_page_is_given_r_and_p_of_every_subject_or_the_reason_why_there_are_none(comparison):
+    told = json.loads(json.dumps(comparison_part(comparison, None)))["association"]
+    whole = [{key: row[key] for key in ("curve", "r", "p")} for row in associations(comparison, 5) if "-" not in row["curve"]]
+    assert told["rows"]["sim5"] == whole
+    assert told["notes"] == list(association_notes(comparison))
+    assert comparison_part(replace(comparison, time_map=BACKWARDS), None)["association"] is None
+    a = np.random.default_rng(6).standard_normal((4, 8, 1000))
+    short = comparison_part(compared(a, 2 * a, time_map=TimeMap.identity(8 * TR)), None)["association"]
+    assert short["rows"] == {}
+    assert "valid rows" in short["notes"][0]

@@ -1,5 +1,6 @@
 """The same scene in A and in B, against means taken by hand."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from extractors.errors import SelectionError
 from extractors.grid import TR
 from extractors.time_map import Piece, TimeMap
 from tests.unit.test_findings import ROWS, compared
+from ui.shown import comparison_part
 
 HALF = ROWS * TR / 2
 SWAPPED = TimeMap((Piece(0, HALF, HALF, 2 * HALF), Piece(HALF, 2 * HALF, 0, HALF)))
@@ -34,22 +36,18 @@ def in_pieces(seconds):
     return TimeMap(tuple(Piece(start, start + seconds, source, source + seconds) for start, source in zip(starts, starts[::-1], strict=True)))
 
 
-def by_hand(values, seconds, curve=VIS):
-    """Mean of a curve over the valid rows whose middle lies in a stretch of seconds, 5 s later."""
-    rows = [row for row in range(5, values.shape[1]) if seconds[0] + 5 <= (row + 0.5) * TR < seconds[1] + 5]
-    return values[:, rows][:, :, curve].mean(), len(rows)
-
-
-def test_each_scene_is_averaged_where_it_lies_in_a_and_where_it_lies_in_b(two):
-    comparison = compared(*two, time_map=SWAPPED)
-    found = scenes(comparison, None)
-    assert len(found) == 4, "each half of 44.7 s in two parts"
-    for one in found:
-        scene = one["scene"]
-        assert scene.start_a == pytest.approx((scene.start_b + HALF) % (2 * HALF))
-        (a, rows_a), (b, rows_b) = by_hand(two[0], (scene.start_a, scene.end_a)), by_hand(two[1], (scene.start_b, scene.end_b))
-        assert (scene.rows_a.sum(), scene.rows_b.sum()) == (rows_a, rows_b)
-        assert one["difference"][curve_ids().index("Vis")] == pytest.approx(a - b, abs=1e-5)
+def test_each_scene_is_averaged_where_it_lies_in_a_and_where_it_lies_in_b_over_moments_that_count_in_both(two):
+    """By hand: the halves are 30 TRs long, so row k of A and row k + 30 or k - 30 of B show the same; the first five count in neither."""
+    found = scenes(compared(*two, time_map=SWAPPED), None)
+    assert [one["scene"].start_a for one in found] == pytest.approx([HALF, 1.5 * HALF, 0, HALF / 2])
+    first, second = (values.mean(0)[:, VIS].mean(1) for values in two)
+    for one, moved in zip(found, (-30, -30, 30, 30), strict=True):
+        start = one["scene"].start_a + 5
+        pairs = [(row, row + moved) for row in range(5, ROWS) if start <= (row + 0.5) * TR < start + HALF / 2 and 5 <= row + moved < ROWS]
+        assert one["scene"].rows_a.sum() == one["scene"].rows_b.sum() == len(pairs) > 5
+        assert np.flatnonzero(one["scene"].rows_b).tolist() == [row for _, row in pairs]
+        expected = np.mean([first[a] - second[b] for a, b in pairs])
+        assert one["difference"][curve_ids().index("Vis")] == pytest.approx(expected, abs=1e-5)
 
 
 def test_a_scene_that_answers_alike_in_both_has_no_difference_though_the_films_differ_at_every_row():
@@ -100,7 +98,7 @@ def test_a_scene_where_no_row_counts_is_left_out_and_said(two):
     comparison = replace(comparison, b=replace(comparison.b, responses=late))
     found, too_short, without_rows = find_scenes(comparison)
     assert (len(found), too_short, without_rows) == (2, 0, 1)
-    assert "no TR there counts" in " ".join(scene_notes(comparison))
+    assert "no moment there counts in both" in " ".join(scene_notes(comparison))
 
 
 def test_only_a_film_moved_in_time_has_scenes(two):
@@ -117,7 +115,7 @@ def test_the_file_of_scenes_is_the_table_with_its_mark_and_goes_when_there_are_n
     save_comparison(comparison, tmp_path, film=False)
     read = pandas.read_csv(tmp_path / SCENES, sep="\t")
     table = scene_frame(comparison).reset_index()
-    assert list(read.columns) == [*table.columns, "simulated"]
+    assert {*table.columns, "simulated"} <= set(read.columns)
     np.testing.assert_allclose(read["difference"], table["difference"], rtol=1e-4)
     assert read["simulated"].all()
     one = read[(read["subject"] == "Sim 3") & (read["scene"] == 2) & (read["curve"] == "Vis")].iloc[0]
@@ -125,3 +123,13 @@ def test_the_file_of_scenes_is_the_table_with_its_mark_and_goes_when_there_are_n
     assert one["mean_a"] - one["mean_b"] == pytest.approx(one["difference"], abs=1e-5)
     save_comparison(compared(*two), tmp_path, film=False)
     assert not (tmp_path / SCENES).exists()
+
+
+def test_the_page_is_given_the_scenes_of_every_subject_and_only_where_there_are_some(two):
+    comparison = compared(*two, time_map=SWAPPED)
+    told = json.loads(json.dumps(comparison_part(comparison, None)))["scenes"]
+    assert [scene["a"][0] for scene in told["scenes"]] == pytest.approx([HALF, 1.5 * HALF, 0, HALF / 2], abs=0.01)
+    assert set(told["differences"]) == {"sim1", "sim2", "sim3", "sim5", "mean"}
+    np.testing.assert_allclose(told["differences"]["sim3"]["Vis"], of_curve(scenes(comparison, 3)), atol=1e-4)
+    assert told["notes"] == list(scene_notes(comparison))
+    assert comparison_part(compared(*two), None)["scenes"] is None
