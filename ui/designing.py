@@ -415,7 +415,7 @@ def _still(status: dict[str, Any]) -> dict[str, Any]:
 def wire_designs(
     designing: Designing, scene: list[Any], after: tuple[Any, ...], opened: tuple[Any, ...], *, now: dict, long: dict
 ) -> tuple[Any, ...]:
-    """Attach the tab's handlers, as a part of :func:`ui.events.wire`.
+    """Attach the tab's handlers, as a part of :func:`ui.wire.wire`.
 
     After each event of ``after`` the form is looked through again; after those of ``opened`` a finished design may be there. Returns the events
     that show another result.

@@ -412,7 +412,7 @@ def _words(error: CineglassError) -> dict[str, str]:
 
 
 def wire_runs(runs: MyRuns, scene: list[Any], after: tuple[Any, ...], *, now: dict[str, Any], long: dict[str, Any]) -> tuple[Any, ...]:
-    """Attach the tab's handlers, as a part of :func:`ui.events.wire`.
+    """Attach the tab's handlers, as a part of :func:`ui.wire.wire`.
 
     After each event of ``after`` the list is looked through again. Returns the events that show another result.
     """

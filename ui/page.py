@@ -28,6 +28,7 @@ from ui.shown import Shown, landing, top_value
 from ui.stimulus import stimulus_section
 from ui.theme import theme
 from ui.trust import trust_tab, trust_value
+from ui.wire import wire
 from ui.words import words_tab
 
 log = logging.getLogger(__name__)
@@ -99,7 +100,7 @@ def build_demo(
         parts = events.Parts(visit, top, stimulus, bench, run, player, trust, words, export, measured, listed, design, tab)
         # First, so that a private event of the same name does not take an endpoint's
         api.add_endpoints(settings=settings, shelf=shelf, runs=runs, offer=offer, **jobs)
-        events.wire(demo, events.Handlers(parts, settings=settings, shelf=shelf, runs=runs, offer=offer, **jobs))
+        wire(demo, events.Handlers(parts, settings=settings, shelf=shelf, runs=runs, offer=offer, **jobs))
     # A backstop only: what waits here for long are the two lines' generators, and those lines have bounds of their own
     demo.queue(max_size=4 * settings.queue_size + 40, default_concurrency_limit=None)
     demo.shelf, demo.runs, demo.settings = shelf, runs, settings
