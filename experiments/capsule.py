@@ -150,8 +150,9 @@ def _include_film(result: Result, folder: Path, settings: Settings, *, sound: bo
 
 
 def _save_comparison(comparison: Comparison, work: Path) -> None:
-    from experiments.comparison_files import facts_of
+    from experiments.comparison_files import facts_of, marks
     from experiments.findings import frame
+    from viz.export import write_table
 
     facts = form.cleaned(facts_of(comparison))
     (work / form.COMPARISON).write_text(json.dumps(facts, ensure_ascii=False, allow_nan=False, indent=1), encoding="utf-8")
@@ -161,7 +162,7 @@ def _save_comparison(comparison: Comparison, work: Path) -> None:
                 np.save(file, np.ascontiguousarray(array, np.float32), allow_pickle=False)
     table = work / form.TABLES[0]
     table.parent.mkdir()
-    frame(comparison).to_csv(table, sep="\t", lineterminator="\n")
+    write_table(frame(comparison).assign(**marks(comparison)), table)
 
 
 def _clean_file(path: Path) -> None:
@@ -195,15 +196,25 @@ def _methods(results: dict[str, Result], comparison: Comparison | None, settings
     works = {work.key: work.text for result in results.values() for work in citations(result.responses)}
     parts = list(texts.values())
     if comparison is not None:
-        from experiments.findings import sentences
+        from experiments.findings import captions, sentences
 
         parts = [
+            f"Two conditions were compared: A, {_told(comparison.a)}, and B, {_told(comparison.b)}.",
             f"A ({clean(comparison.label_a)}). {texts['a']}",
             f"B ({clean(comparison.label_b)}). {texts['b']}",
             *([comparison.why] if comparison.why else []),
             "\n".join(f"{found['label']}: {found['text']}" for found in sentences(comparison, None)),
+            *captions(comparison),
         ]
     return "\n\n".join([*parts, "References", *works.values()]) + "\n"
+
+
+def _told(result: Result) -> str:
+    """A condition inside a sentence: its film, and what was done to it and to the model."""
+    responses = result.responses
+    done = [f"after {', '.join(responses.edits)}"] if responses.edits else []
+    done += [f"with the model lesion {', '.join(responses.lesions)}"] if responses.lesions else []
+    return f"“{clean(result.clip.name)}” {clean(' '.join(done)) or 'as it was'}"
 
 
 def _in_order(work: Path) -> list[str]:

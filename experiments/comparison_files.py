@@ -18,9 +18,10 @@ import numpy as np
 
 from experiments.association import association_frame
 from experiments.comparison import Comparison
+from experiments.conditions import called
 from experiments.findings import frame
 from experiments.null_band import NullBand
-from experiments.results import load_result, save_result
+from experiments.results import COMPARISON, load_result, save_result
 from experiments.scene_by_scene import has_scenes, scene_frame
 from extractors.errors import CacheError, StatisticsError
 from extractors.time_map import TimeMap
@@ -30,7 +31,7 @@ from viz.writing import whole_file
 FORM = 1
 """Version of ``comparison.json``."""
 
-FACTS, NULL, SIDES = "comparison.json", "null.npz", ("a", "b")
+FACTS, NULL, SIDES = COMPARISON, "null.npz", ("a", "b")
 TABLE, ASSOCIATION, SCENES = TABLES = "comparison.tsv", "association.tsv", "scenes.tsv"
 
 
@@ -78,7 +79,8 @@ def save_comparison(comparison: Comparison, folder: str | os.PathLike, *, film: 
 
 
 def write_tables(comparison: Comparison, folder: Path) -> tuple[Path, ...]:
-    """Write those of :data:`TABLES` that this comparison has, and take away the others; each says in a column whether it is simulated.
+    """Write those of :data:`TABLES` that this comparison has, and take away the others; each says in
+    columns whether it is simulated and what A and B are.
 
     Raises
     ------
@@ -96,7 +98,12 @@ def write_tables(comparison: Comparison, folder: Path) -> tuple[Path, ...]:
     for name in TABLES:
         if name not in made:
             (folder / name).unlink(missing_ok=True)
-    return tuple(write_table(one.assign(simulated=comparison.a.responses.simulated), folder / name) for name, one in made.items())
+    return tuple(write_table(one.assign(**marks(comparison)), folder / name) for name, one in made.items())
+
+
+def marks(comparison: Comparison) -> dict[str, Any]:
+    """Columns that every table of a comparison has, the same in all rows: whether it is simulated, and what each condition is."""
+    return {"simulated": comparison.a.responses.simulated, "condition_a": called(comparison.a), "condition_b": called(comparison.b)}
 
 
 def facts_of(comparison: Comparison) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from extractors.clip import Clip
+from extractors.errors import CineglassError
 from extractors.grid import TR
 from extractors.transcript import Transcript
 from settings import Settings
@@ -178,14 +179,15 @@ def comparison_part(comparison: Comparison, card: Card | None, *, notes: Sequenc
     responses, null = comparison.a.responses, comparison.null
     subjects = {None: "mean", **{subject: subject_id(label) for subject, label in zip(responses.subjects, responses.subject_labels, strict=True)}}
     b_warnings = [text for text in comparison.b.responses.warnings if text not in responses.warnings]
+    edits, lesions = comparison.undergone
     return pack_comparison(
         paired=comparison.paired,
         why=comparison.why,
         kind=comparison.kind,
         a="" if comparison.label_a == "A" else comparison.label_a,
         b="" if comparison.label_b == "B" else comparison.label_b,
-        edits=[edit.says for edit in parse_edits(comparison.edits)],
-        lesions=[lesion.says for lesion in parse_lesions(comparison.lesions)],
+        edits=[_says(text, parse_edits) for text in edits],
+        lesions=[_says(text, parse_lesions) for text in lesions],
         band=None if null is None or not comparison.paired else pack_band(null.half_width, curve_ids(), n=len(null.edits)),
         said={id: sentences(comparison, subject) for subject, id in subjects.items()},
         rows={id: comparison.tables[subject] for subject, id in subjects.items()},
@@ -194,6 +196,14 @@ def comparison_part(comparison: Comparison, card: Card | None, *, notes: Sequenc
         scenes=_scenes(comparison, subjects),
         association=_association(comparison, subjects),
     )
+
+
+def _says(text: str, parse: Callable[[str], Sequence[Any]]) -> str:
+    """A statement as a sentence; one that is in no language, as a stranger's capsule may hold it and as a person's hand leaves it, as it is."""
+    try:
+        return " ".join(statement.says for statement in parse(text))
+    except CineglassError:
+        return f"{text[:1].upper()}{text[1:]}."
 
 
 def _scenes(comparison: Comparison, subjects: dict[int | None, str]) -> dict[str, Any] | None:
@@ -262,7 +272,7 @@ def _shown(
     payload = pack(
         responses,
         result.transcript,
-        media_url=f"{place}/{film_name}" if clip.has_film else None,
+        media_url=f"{place}/{film_name}" if clip.has_film and clip.path.is_file() else None,  # a capsule may come without its film
         media_kind=kind,
         title=title,
         caption=caption,

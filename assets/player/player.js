@@ -58,7 +58,8 @@ class CineglassPlayer {
   }
 
   setResult(result, fresh) {
-    if (this.base) this.base.close();
+    const before = this.base;
+    if (before) before.close();
     this.base = result;
     this.conditions.take(result, fresh);
     for (const one of [result, result.other]) if (one) one.onChunk = () => this.set({}, "brain", "curves");
@@ -70,7 +71,7 @@ class CineglassPlayer {
     part.subjects.choose(settings.subject);
     if (!settings.rangeTyped || fresh) this.setRange(value.range, false);
     if (fresh) settings.window = null;
-    if (fresh) this.openWith(value.opens_with.length ? value.opens_with : ATLAS.network_keys);
+    if (fresh) this.openCurves(result, before);
     part.badge.textContent = value.badge || "";
     part.badge.hidden = !value.badge;
     part.badge.dataset.kind = value.simulated ? "simulated" : "published";
@@ -107,10 +108,11 @@ class CineglassPlayer {
     const media = result.value.media || {};
     const url = urlOf(result);
     this.clock.swap(url, media.kind, result.duration);
-    part.soundPicture.hidden = media.kind === "video";
+    const gone = !url && media.kind !== "none"; // a capsule without its film
+    part.soundPicture.hidden = media.kind === "video" && !gone;
     const { audio, video } = result.value.present || {};
-    part.soundWave.hidden = media.kind !== "audio";
-    part.soundText.textContent = media.kind === "audio" ? "Sound only: no picture" : audio === false && video === false ? "Words only: no picture, no sound" : "No film";
+    part.soundWave.hidden = media.kind !== "audio" || gone;
+    part.soundText.textContent = gone ? "The film is not here. Brains, curves and words work without it." : media.kind === "audio" ? "Sound only: no picture" : audio === false && video === false ? "Words only: no picture, no sound" : "No film";
     part.sound.disabled = !(url && media.has_sound);
     const both = conditions.on ? [conditions.a, conditions.b] : [result];
     inTurn(part.title, both.map(({ value }) => value.title), result.value.title);
@@ -164,7 +166,7 @@ class CineglassPlayer {
     const { part } = this;
     part.range.value = String(Number(range.toPrecision(3)));
     part.rangeAuto.disabled = !typed;
-    part.rangeAuto.textContent = typed ? "back to auto" : "auto: 98th percentile";
+    part.rangeAuto.textContent = typed ? "back to auto" : this.conditions.paired ? "auto: A, B and A − B" : "auto: 98th percentile";
     part.threshold.max = String(range);
     part.threshold.step = String(range / 100);
     this.set({ range, rangeTyped: typed }, "brain", "curves");
@@ -273,6 +275,15 @@ class CineglassPlayer {
     this.setVisible(parts.map(([id]) => id).filter((id) => CURVES.some((curve) => curve.id === id)));
   }
 
+  /** The curves of a fresh result. A comparison of the film that was shown keeps those that were; what changes most is among them. */
+  openCurves(result, before) {
+    const own = result.value.opens_with.length ? result.value.opens_with : ATLAS.network_keys;
+    const { visible } = this.settings;
+    const chosen = before && (before.value.opens_with.length > 0 || visible.size !== ATLAS.network_keys.length || ATLAS.network_keys.some((id) => !visible.has(id)));
+    if (!chosen || !result.other || result.value.caption || !sameFilm(before, result)) this.openWith(own);
+    else this.setVisible(own.some((id) => visible.has(splitId(id)[0])) ? visible : [...visible, splitId(own[0])[0]]);
+  }
+
   toggle(id) {
     const next = new Set(this.settings.visible);
     if (!next.delete(id)) next.add(id);
@@ -313,13 +324,24 @@ class CineglassPlayer {
     return this.shown.row < 0 ? "no prediction here" : this.result.partNote(this.shown.row);
   }
 
+  /**
+   * Row of a film time. A film ends with a part of a TR, for which nothing is predicted: the last whole one stays until the end. A time that is
+   * shifted beyond the last row has none.
+   */
+  rowAt(time) {
+    const { result, settings } = this;
+    const row = result.rowAt(time + settings.lag);
+    return row < 0 && !settings.lag && time < (result.rows + 1) * result.tr ? result.rows - 1 : row;
+  }
+
   /** Follow the clock: the playhead always, brain and rankings only when the row or a setting changed. */
   tick(time) {
     if (!this.result || this.part.body.hidden || !this.onScreen) return;
     const began = performance.now();
     const { part, result, settings, shown, stale } = this;
     const inside = Math.min(time, result.duration - 1e-3);
-    const row = result.rowAt(inside + settings.lag);
+    const row = this.rowAt(inside);
+    const held = row >= 0 && inside + settings.lag >= result.rows * result.tr;
     if (this.zoom.follow(inside)) stale.curves = true;
     const setting = stale.layout || stale.brain || stale.curves;
     if (stale.layout) this.layout();
@@ -327,11 +349,12 @@ class CineglassPlayer {
     this.lastSettings = draw;
     if (stale.curves) {
       this.curves.draw(this.conditions.drawn, draw);
+      part.plot.style.setProperty("--cg-plottop", `${this.curves.top}px`);
       this.controls.tellGhost();
     }
-    const rowChanged = row !== shown.row;
+    const rowChanged = row !== shown.row || held !== shown.held;
     if (rowChanged || stale.brain) {
-      shown.row = row;
+      Object.assign(shown, { row, held });
       if (rowChanged) result.near(row);
       this.have = row >= 0 && result.fill(settings.subject, row, this.values);
       if (stale.brain) this.pane = this.paneSettings(draw);
@@ -365,7 +388,7 @@ class CineglassPlayer {
   showRow(row) {
     const { part, result, settings } = this;
     part.rowText.textContent = row < 0 ? `– / ${result.rows}` : `${row} / ${result.rows}`;
-    part.rowNote.textContent = row < 0 ? "no prediction here" : result.valid[row] ? "" : row < result.rows / 2 ? "warm-up: no full past yet" : "end of the film: less sure";
+    part.rowNote.textContent = row < 0 ? "no prediction here" : this.shown.held ? "end of the film: the last whole TR stays" : result.valid[row] ? "" : row < result.rows / 2 ? "warm-up: no full past yet" : "end of the film: less sure";
     part.band.hidden = row < 0;
     part.noHead.hidden = row >= 0;
     if (row >= 0) {
@@ -487,6 +510,11 @@ class CineglassPlayer {
   state() {
     return stateOf(this);
   }
+}
+
+/** Whether two results are of one film, whatever made them. */
+function sameFilm({ value: a }, { value: b }) {
+  return a.title === b.title && a.n_trs === b.n_trs && a.duration === b.duration;
 }
 
 const COUNTS = { 2: "two", 3: "three", 4: "four" };

@@ -6,7 +6,9 @@ import re
 
 import pytest
 
-from tests.capsules import contents, write_stored
+from experiments.capsule import write_capsule
+from extractors.stages import last
+from tests.capsules import contents, some_result, write_stored
 from tests.page_server import NASTY, Pace, serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("page")]
@@ -139,3 +141,21 @@ def test_a_capsule_opens_for_another_visitor_with_the_same_picture(visit, open_p
     other.wait_for_selector(".cp-capsule .cp-problem")
     assert "methods.txt in the capsule" in other.locator(".cp-capsule").inner_text()
     assert other.url == was
+
+
+def test_a_capsule_without_its_film_shows_brains_and_curves_and_says_where_the_film_would_be(visit, tmp_path):
+    capsule = last(write_capsule(some_result(), tmp_path / "bare.zip", title="No film"))
+    page = visit()
+    missing = []
+    page.on("response", lambda answer: missing.append(answer.url) if answer.status >= 400 else None)
+    page.locator(".cp-runs input[type=file]").set_input_files(capsule)
+    page.wait_for_url("**run=*")
+    ready(page)
+    screen = page.locator(".cg-screen")
+    assert "The film is not here. Brains, curves and words work without it." in screen.inner_text()
+    assert not page.locator(".cg-wave").is_visible()
+    page.evaluate("window.__cineglass.clock.seek(8 * 1.49 + 0.1)")
+    page.wait_for_function(f"{STATE}.row === 8")
+    page.keyboard.press("Space")
+    page.wait_for_function(f"{STATE}.row >= 9")
+    assert missing == []

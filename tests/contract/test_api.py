@@ -155,6 +155,8 @@ def test_a_capsule_of_a_comparison_run_again_is_the_same(client, page, muted, fi
     capsule = last(write_capsule(demo.shelf.comparison(muted["comparison_id"]), tmp_path / "muted.zip", film=True, settings=demo.settings))
     answer = client.predict(handle_file(str(capsule)), None, "", api_name="/run_capsule")
     assert answer == {"same": True, "differences": []}
+    with pytest.raises(AppError, match="film_not_needed"):
+        client.predict(handle_file(str(capsule)), None, "", handle_file(str(film)), api_name="/run_capsule")
 
 
 @pytest.mark.parametrize(

@@ -369,7 +369,7 @@ def test_examples_and_recovery_answer(cineglass):
         (["predict", "bar.mp4"], 2, "--out"),
         (["run", "bar.mp4"], 3, "no experiment capsule"),
         (["run", "nowhere.zip"], 3, "no file"),
-        (["capsule", "nowhere", "-o", "x.zip"], 3, "missing"),
+        (["capsule", "nowhere", "-o", "x.zip"], 3, "There is no result nowhere"),
         (["predict", "bar.mp4", "-o", "x", "--subjects", "one"], 2, "1,3"),
         (["predict", "bar.mp4", "-o", "x", "--subjects", "4", "--model", "model"], 2, "1, 2, 3, 5"),
         (["predict", "bar.mp4", "-o", "x", "--no-speech", "--recogniser", "sphinx"], 2, "together"),
@@ -518,3 +518,58 @@ def test_sets_of_finished_results_are_tested_and_too_small_ones_refused_before_a
     assert refused.returncode == 3
     assert "6 or more pairs of clips" in refused.stderr
     assert not (place / "pairs").exists()
+
+
+@pytest.fixture
+def compared(place, cineglass):
+    """What comparing two films wrote, the second of them greyed; made once."""
+    words = ("compare", "bar.mp4", "grey", "--with", "long.mp4", "--lesions", "audio zero", "-o", "compared", "--null", "0", "--model", "model")
+    if not (place / "compared").exists():
+        done = cineglass(*words, "--no-speech", "-q")
+        assert done.returncode == 0, done.stderr
+        (place / "compared" / "said").write_text(done.stdout + done.stderr)
+    return place / "compared"
+
+
+def test_edits_beside_another_film_are_made_on_that_film_and_this_is_said(compared):
+    facts = [json.loads((compared / side / "responses.json").read_text()) for side in ("a", "b")]
+    assert [(one["edits"], one["lesions"]) for one in facts] == [([], []), (["grey"], ["audio zero"])]
+    said = (compared / "said").read_text()
+    assert "A is bar.mp4." in said.splitlines()
+    assert "B is long.mp4: grey; model lesion audio zero." in said.splitlines()
+    assert "changed in B, long.mp4, and not in A" in said
+    table = (compared / "comparison.tsv").read_text().splitlines()
+    assert [name for name in table[0].split("\t") if name.startswith("condition")] == ["condition_a", "condition_b"]
+    assert "\tbar.mp4\tlong.mp4: grey; model lesion audio zero" in table[1]
+
+
+def test_the_help_of_compare_says_which_film_is_changed(cineglass):
+    said = " ".join(cineglass("compare", "--help").stdout.replace("\u2502", " ").split())
+    assert "never A: two things differ at once" in said
+
+
+def test_a_folder_that_compare_wrote_is_its_a_and_a_capsule_of_it_holds_both(place, compared, cineglass):
+    again = cineglass("compare", "compared", "mute", "-o", "again", "--null", "0", "--model", "model", "-q")
+    assert again.returncode == 0, again.stderr
+    assert "compared holds a comparison; its A is taken." in again.stderr
+    first, second = (json.loads((place / name / "a" / "responses.json").read_text())["run"]["id"] for name in ("compared", "again"))
+    assert first == second
+    done = cineglass("capsule", "compared", "-o", "compared.zip", "-q")
+    assert done.returncode == 0, done.stderr
+    needs_b = cineglass("run", "compared.zip", "--film", "bar.mp4", "--model", "model", "-q")
+    assert (needs_b.returncode, len(needs_b.stderr.splitlines())) == (3, 1)
+    assert "--film-b FILE" in needs_b.stderr
+    same = cineglass("run", "compared.zip", "--film", "bar.mp4", "--film-b", "long.mp4", "--model", "model", "-q")
+    assert same.stdout == "SIMULATED. Nothing differs: every value is the same, bit for bit.\n", same.stderr
+
+
+@pytest.mark.parametrize(("command", "more"), [("compare", ("mute", "-o", "x")), ("capsule", ("-o", "x.zip")), ("export", ("npy", "-o", "x"))])
+def test_a_folder_without_a_result_is_refused_with_what_to_give(place, cineglass, command, more):
+    (place / "nothing").mkdir(exist_ok=True)
+    done = cineglass(command, "nothing", *more)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (3, "", 1)
+    assert done.stderr.startswith("The folder nothing holds no result. Give a folder that predict or compare wrote, or an example: ")
+
+
+def test_the_command_line_is_short_and_its_shared_options_lie_beside_it():
+    assert len((ROOT / "cli.py").read_text(encoding="utf-8").splitlines()) < 550

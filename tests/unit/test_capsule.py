@@ -20,7 +20,7 @@ from experiments.capsule_run import differences, run_capsule
 from experiments.examples import EXAMPLES
 from experiments.predict import predict
 from experiments.results import load_result, save_result
-from extractors.errors import CacheError, CapsuleError
+from extractors.errors import CacheError, CapsuleError, SelectionError
 from extractors.stages import last
 from extractors.tr_table import table_from_words
 from extractors.transcript import Word
@@ -28,6 +28,7 @@ from settings import ROOT, Settings
 from tests.capsules import contents, forged, some_comparison, some_result
 from tests.films import write_film
 from tests.unit.test_responses import some_ensemble
+from ui.shown import of_run
 
 STORY = EXAMPLES / "a-story-told"
 DRAW = capsule._draw
@@ -263,7 +264,9 @@ def test_the_table_of_a_comparison_is_that_of_the_comparison(here, tmp_path):
     (tmp_path / "t.tsv").write_bytes(table)
     read = pandas.read_csv(tmp_path / "t.tsv", sep="\t")
     rows = held.tables[2]
-    np.testing.assert_allclose(read[read["subject"] == "Sim 2"]["change"], [row["change"] for row in rows])
+    np.testing.assert_allclose(read[read["subject"] == "Sim 2"]["change"], [row["change"] for row in rows], rtol=1e-5)
+    assert set(read["simulated"]) == {True}
+    assert (set(read["condition_a"]), set(read["condition_b"])) == ({"a film.mp4"}, {"a film.mp4: mute"})
 
 
 def test_a_comparison_run_again_gives_both_sides_and_its_band_bit_for_bit(here, ran, tmp_path):
@@ -274,3 +277,60 @@ def test_a_comparison_run_again_gives_both_sides_and_its_band_bit_for_bit(here, 
     again = last(run_capsule(capsule, settings=Settings(cache_dir=tmp_path / "another")))
     assert again.lines() == ("SIMULATED. Nothing differs: every value is the same, bit for bit.",)
     assert not np.array_equal(again.results[0].responses.values, again.results[1].responses.values)
+
+
+def test_the_methods_text_says_what_each_condition_is_and_what_the_intervals_are(here, tmp_path):
+    from experiments.findings import captions
+    from experiments.kept_pair import pair
+
+    a, b = some_result(edits=("grey",), lesions=("text mean",)), some_result(seed=1, edits=("mute",))
+    held = pair(a, b, label_a="", label_b="The second")
+    told = contents(last(write_capsule(held, tmp_path / "c.zip", settings=here)))
+    text = told["methods.txt"].decode()
+    assert "A, “a film.mp4” after grey with the model lesion text mean, and B, “a film.mp4” after mute." in text
+    assert "A (a film.mp4: grey; model lesion text mean)" in text
+    assert "B (The second: mute)" in text
+    assert captions(held)
+    assert all(caption in text for caption in captions(held))
+    conditions = json.loads(told["capsule.json"])["conditions"]
+    assert [(one["edits"], one["lesions"]) for one in conditions.values()] == [(["grey"], ["text mean"]), (["mute"], [])]
+
+
+def test_a_long_edit_goes_into_a_capsule(here, tmp_path):
+    long = f'remove words="{", ".join(["word"] * 80)}"'
+    assert len(long) > 450
+    held = some_result(edits=(long + " " * 80,))
+    assert (
+        read_capsule(last(write_capsule(held, tmp_path / "c.zip", settings=here)), tmp_path / "out").result().responses.edits == held.responses.edits
+    )
+
+
+def test_a_second_film_that_the_capsule_does_not_hold_is_given_as_it_was_before_its_edits(here, ran, tmp_path):
+    from experiments.comparison import compare
+    from experiments.conditions import Condition
+
+    film = write_film(tmp_path / "other.mp4", 15.3, size=(64, 48), fps=12)
+    b = Condition(film, edits="grey; words policy=keep", lesions="audio mean", recogniser="none")
+    found = last(compare(ran[1], b, null=0, settings=here))
+    capsule = last(write_capsule(found, tmp_path / "c.zip", settings=here))
+    fresh = Settings(cache_dir=tmp_path / "another")
+    with pytest.raises(CapsuleError, match="film of B, other") as missing:
+        last(run_capsule(capsule, ran[0], settings=fresh))
+    assert "--film-b" in missing.value.hint
+    with pytest.raises(CapsuleError, match="not the film of B"):
+        last(run_capsule(capsule, ran[0], ran[0], settings=fresh))
+    assert last(run_capsule(capsule, ran[0], film, settings=fresh)).lines() == ("SIMULATED. Nothing differs: every value is the same, bit for bit.",)
+
+
+def test_a_film_of_b_is_refused_where_b_has_none_of_its_own(here, bare, ran, tmp_path):
+    muted = last(write_capsule(some_comparison(), tmp_path / "c.zip", settings=here))
+    for held, said in ((muted, "made out of A"), (bare, "no B")):
+        with pytest.raises(SelectionError, match=said):
+            last(run_capsule(held, ran[0], ran[0], model="vibe-sim", settings=here))
+
+
+def test_a_result_without_its_film_names_no_film_to_the_page(here, bare, ran, tmp_path):
+    opened = last(open_capsule(bare, tmp_path / "out", settings=here)).result()
+    shown = {name: of_run("0" * 32, one, title="x", card=None).payload["media"] for name, one in (("with", ran[1]), ("without", opened))}
+    assert shown["with"]["url"].endswith("film.mp4")
+    assert shown["without"] == {"url": None, "kind": "video", "has_sound": True}

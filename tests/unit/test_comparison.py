@@ -8,11 +8,14 @@ import pytest
 
 import experiments
 from encoder.curves import curve_ids
+from encoder.lesions import LesionError, parse_lesions
 from experiments.comparison import SOUND_GONE, compare
+from experiments.comparison_files import save_comparison
 from experiments.comparison_plan import plan_comparison
 from experiments.conditions import Condition, run_condition, time_map_of
 from experiments.factorial import crossed
 from experiments.findings import table
+from experiments.kept_pair import pair
 from experiments.null_band import null_band
 from experiments.predict import predict
 from experiments.results import load_result, save_result
@@ -25,6 +28,7 @@ from extractors.tr_table import table_from_words
 from extractors.transcript import Word
 from settings import Settings
 from tests.films import write_film
+from ui.shown import comparison_part
 
 pytestmark = pytest.mark.xdist_group("comparison")
 
@@ -146,6 +150,7 @@ def test_another_film_is_compared_by_its_means(base, settings, tmp_path):
     comparison = last(compare(base, Condition(other), null=0, settings=settings))
     assert not comparison.paired
     assert comparison.kind == "film"
+    assert (comparison.label_a, comparison.label_b) == ("bar.mp4", "other.mp4")
 
 
 def test_stop_ends_a_comparison_and_leaves_nothing_half_written(film, tmp_path):
@@ -270,8 +275,59 @@ def test_b_loses_what_a_had_lost_already(base, settings):
 def test_a_condition_of_the_same_film_is_no_other_film(base, settings):
     greyed = last(compare(base, b_of(base, "grey"), null=0, settings=settings))
     assert (greyed.paired, greyed.kind) == (True, "edit")
+    assert greyed.label_b == "bar.mp4: grey"
     backwards = last(compare(base, b_of(base, "reverse; words policy=drop"), null=0, settings=settings))
     assert backwards.why.startswith("The edit moves the film in time")
+
+
+def test_a_condition_of_the_same_film_that_only_lost_a_stream_is_a_lesion_and_no_edit(base, settings):
+    found = last(compare(base, b_of(base, lesions="audio zero"), null=0, settings=settings))
+    assert (found.kind, found.edits, found.lesions) == ("lesion", "", "")
+    assert found.undergone == ((), ("audio zero",))
+    assert found.label_b == "bar.mp4: model lesion audio zero"
+    told = comparison_part(found, None)
+    assert told["kind"] == "lesion"
+    assert told["b"]["lesions"] == [lesion.says for lesion in parse_lesions("audio zero")]
+    assert told["b"]["edits"] == []
+
+
+def test_two_kept_results_say_what_was_done_to_each(base, settings):
+    first, second = (last(run_condition(b_of(base, *done), settings=settings)) for done in (("", "text zero"), ("grey", "audio mean")))
+    found = pair(first, second, label_a="My run", label_b="")
+    assert (found.label_a, found.label_b) == ("My run: model lesion text zero", "bar.mp4: grey; model lesion audio mean")
+    assert (found.kind, found.undergone) == ("edit", (("grey",), ("audio mean",)))
+    assert [sentence.partition(".")[0] for sentence in comparison_part(found, None)["b"]["edits"]] == ["The picture is shown in greyscale"]
+    assert pair(first, second, label_a="text zero is missing: model lesion text zero", label_b="").label_a.count("text zero") == 2
+
+
+def test_what_was_done_to_a_was_done_to_b_too_and_is_told(base, settings):
+    greyed = last(run_condition(b_of(base, "grey"), settings=settings))
+    found = last(compare(greyed, "mute", null=0, settings=settings))
+    assert (found.edits, found.b.responses.edits) == ("mute", ("grey", "mute"))
+    assert found.label_a == "bar.mp4: grey"
+    lost = last(compare(greyed, lesions="audio zero", null=0, settings=settings))
+    assert (lost.kind, lost.b.responses.edits) == ("lesion", ("grey",))
+
+
+def test_a_wrong_edit_of_another_film_is_refused_before_a_is_run(tmp_path, settings):
+    for wrong in ({"edits": "mutt"}, {"lesions": "txt mean"}):
+        with pytest.raises((EditError, LesionError)):
+            last(compare("no such film.mp4", Condition(tmp_path / "nor this", **wrong), settings=settings))
+    with pytest.raises(SelectionError, match="lesions of its own"):
+        last(compare("no such film.mp4", Condition(tmp_path / "nor this"), lesions="text mean", settings=settings))
+
+
+def test_a_folder_stands_for_its_result_and_that_of_a_comparison_for_its_a(muted, base, settings, tmp_path):
+    save_comparison(muted[0], tmp_path / "compared")
+    save_result(base, tmp_path / "one", film=True)
+    for name in ("compared", "one"):
+        found = experiments.compare(tmp_path / name, "mute", null=0, settings=settings).attrs["comparison"]
+        assert found.a.run_id == base.run_id
+        assert np.array_equal(found.b.responses.values, muted[0].b.responses.values)
+    (tmp_path / "none").mkdir()
+    with pytest.raises(SelectionError, match="The folder none holds no result") as refused:
+        experiments.compare(str(tmp_path / "none"), "mute", settings=settings)
+    assert "predict or compare" in refused.value.hint
 
 
 def test_a_result_from_disk_and_its_b_have_one_sound(tmp_path):
