@@ -93,8 +93,9 @@ def association_frame(comparison: Comparison) -> pandas.DataFrame:
 def association_notes(comparison: Comparison) -> tuple[str, ...]:
     """What the p is and is not, the smallest that can be reached, and where simulations found it off."""
     found, rows = association(comparison), int(comparison.valid.sum())
+    smallest = f"{found.smallest_p:.3f}" if found.smallest_p >= 0.001 else f"{found.smallest_p:.2g}"
     reach = (
         f"{rows} TRs that count allow {found.n_shifts} shifts of {GUARD_TRS} TRs or more: the smallest p that {found.n_shifts} shifts can reach is "
-        f"{found.smallest_p:.2g}. Every p stands for its curve alone; none is corrected for their number."
+        f"{smallest}. Every p stands for its curve alone; none is corrected for their number."
     )
     return tuple(text for text in (ABOUT, reach, caption_for("circular_shift", rows)) if text)

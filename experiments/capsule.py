@@ -150,9 +150,7 @@ def _include_film(result: Result, folder: Path, settings: Settings, *, sound: bo
 
 
 def _save_comparison(comparison: Comparison, work: Path) -> None:
-    from experiments.comparison_files import facts_of, marks
-    from experiments.findings import frame
-    from viz.export import write_table
+    from experiments.comparison_files import facts_of, write_tables
 
     facts = form.cleaned(facts_of(comparison))
     (work / form.COMPARISON).write_text(json.dumps(facts, ensure_ascii=False, allow_nan=False, indent=1), encoding="utf-8")
@@ -160,9 +158,8 @@ def _save_comparison(comparison: Comparison, work: Path) -> None:
         for name, array in zip(form.NULL, (comparison.null.differences, comparison.null.parcel_change), strict=True):
             with (work / name).open("wb") as file:
                 np.save(file, np.ascontiguousarray(array, np.float32), allow_pickle=False)
-    table = work / form.TABLES[0]
-    table.parent.mkdir()
-    write_table(frame(comparison).assign(**marks(comparison)), table)
+    (work / form.TABLES[0]).parent.mkdir()
+    write_tables(comparison, (work / form.TABLES[0]).parent)
 
 
 def _clean_file(path: Path) -> None:

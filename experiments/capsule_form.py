@@ -36,7 +36,7 @@ COMPARISON = "comparison.json"
 NULL = ("null_differences.npy", "null_parcel_change.npy")
 METHODS = "methods.txt"
 FIGURES = ("figures/a_networks.png", "figures/b_networks.png", "figures/a_moment.png", "figures/b_moment.png")
-TABLES = ("tables/comparison.tsv",)
+TABLES = ("tables/comparison.tsv", "tables/association.tsv", "tables/scenes.tsv")
 
 MOST_BYTES = 4 * 2**30 - 2**20
 """Of a whole capsule; the zip's own fields hold no more."""

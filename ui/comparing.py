@@ -398,7 +398,7 @@ def keep_comparison(comparison: Comparison, folder: Any) -> None:
     import os
     import shutil
 
-    from experiments.comparison_files import FACTS, NULL, save_comparison
+    from experiments.comparison_files import FACTS, NULL, TABLES, save_comparison
 
     if not (folder / FACTS).is_file():
         save_comparison(comparison, folder)
@@ -406,7 +406,7 @@ def keep_comparison(comparison: Comparison, folder: Any) -> None:
     beside = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
     try:
         save_comparison(comparison, beside, film=False, base=False)
-        for name in (NULL, FACTS):
+        for name in (NULL, *TABLES, FACTS):
             if (beside / name).is_file():
                 os.replace(beside / name, folder / name)
     finally:

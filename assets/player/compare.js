@@ -90,7 +90,7 @@ class Compare {
     const key = h("p", { class: "cg-comparekey" },
       h("span", {}, h("i", { class: "cg-keydot" }), "change: SD of A − B over SD of A; r: of A with B"),
       ...(rows.some(({ low }) => known(low)) ? [h("span", {}, h("i", { class: "cg-keywhisker" }), "variation over time within this clip")] : []),
-      ...(nulls ? [h("span", {}, h("i", { class: "cg-keynull" }), "sensitivity to small changes")] : [h("span", { text: "No noise band here, or not yet: nothing says how much a small change does." })]));
+      ...(nulls ? [h("span", {}, h("i", { class: "cg-keynull" }), "sensitivity to small changes")] : [h("span", { text: "Sensitivity to small changes is not known here, or not yet." })]));
     return h("section", {}, h("h3", {}, `Change in time course, ${label}`, this.mark()), key, scale, list);
   }
 
@@ -158,7 +158,7 @@ class Compare {
     const body = h("tbody", {}, ...inOrder(rows).filter(({ curve }) => table.has(curve)).map((row) => {
       const { r, p } = table.get(row.curve);
       return h("tr", { "data-curve": row.curve }, h("th", { scope: "row" }, this.name(row)),
-        h("td", { class: "cg-num", text: known(r) ? signed(r) : "–" }), h("td", { class: "cg-num", text: known(p) ? p.toFixed(3) : "–" }));
+        h("td", { class: "cg-num", text: known(r) ? signed(r) : "–" }), h("td", { class: "cg-num", text: known(p) ? (p >= 0.001 ? p.toFixed(3) : p.toPrecision(2)) : "–" }));
     }));
     const title = h("h3", {}, `Association of A with B, ${label}`, this.mark());
     return this.fold("association", "Do A and B go together?", title, about, h("table", { class: "cg-table cg-associations" }, head, body), ...rest);

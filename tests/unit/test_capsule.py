@@ -260,7 +260,9 @@ def test_the_table_of_a_comparison_is_that_of_the_comparison(here, tmp_path):
     import pandas
 
     held = some_comparison()
-    table = contents(last(write_capsule(held, tmp_path / "c.zip", settings=here)))["tables/comparison.tsv"]
+    held_files = contents(last(write_capsule(held, tmp_path / "c.zip", settings=here)))
+    assert [name for name in held_files if name.startswith("tables/")] == ["tables/comparison.tsv", "tables/association.tsv"], "of a paired one"
+    table = held_files["tables/comparison.tsv"]
     (tmp_path / "t.tsv").write_bytes(table)
     read = pandas.read_csv(tmp_path / "t.tsv", sep="\t")
     rows = held.tables[2]

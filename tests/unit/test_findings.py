@@ -227,6 +227,16 @@ def test_a_comparison_comes_back_from_disk_as_it_was(first, tmp_path):
     assert (tmp_path / "kept" / "comparison.tsv").read_text(encoding="utf-8").startswith("subject\tcurve\t")
 
 
+def test_with_its_band_a_kept_comparison_has_the_null_edits_in_its_table_too(first, tmp_path):
+    from ui.comparing import keep_comparison
+
+    for band in (None, a_band(0.01)):
+        keep_comparison(compared(first, silenced(first), null=band), tmp_path)
+        head, row = (line.split("\t") for line in (tmp_path / "comparison.tsv").read_text(encoding="utf-8").splitlines()[:2])
+        assert (row[head.index("null_change")] == "n/a") == (band is None)
+    assert load_comparison(tmp_path).null is not None
+
+
 @pytest.mark.parametrize("broken", ["comparison.json", "null.npz", "b/responses.npy"])
 def test_a_comparison_with_a_missing_or_damaged_file_is_refused_in_words(first, tmp_path, broken):
     folder = save_comparison(compared(first, silenced(first), null=a_band(0.01)), tmp_path / "kept")
