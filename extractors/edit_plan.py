@@ -68,7 +68,7 @@ def plan_edits(clip: Clip, edits: Sequence[Edit], transcript: Transcript | None,
     Raises
     ------
     EditError
-        ``no_picture``, ``no_sound``, ``unknown_clip``, ``needs_transcript``, ``words_moved``, ``no_such_words`` or ``out_of_range``.
+        ``no_picture``, ``no_sound``, ``no_film``, ``unknown_clip``, ``needs_transcript``, ``words_moved``, ``no_such_words`` or ``out_of_range``.
     TranscriptError
         For a row that does not exist.
     """
@@ -82,20 +82,28 @@ def plan_edits(clip: Clip, edits: Sequence[Edit], transcript: Transcript | None,
         elif edit.name != "words":
             _need_tracks(plan, edit)
             _STEPS[edit.name](plan, edit)
+        elif edit.words == "hear" and not any(one.name == "sound" for one in edits) and not plan.has_audio:
+            raise EditError("no_sound", "The clip has no sound in which words could be heard.", "Keep its words, or drop them.")
     if policy == "hear":
         plan.read = None
     elif policy == "drop":
         plan.read = no_words(plan.n_trs)
+    elif not clip.has_film and plan.read is not None and not plan.read.n_words and transcript.n_words:
+        plan.notices.append("None of the clip's words are left, and it is words only: the model is given nothing.")
     return plan
 
 
 def _need_tracks(plan: Plan, edit: Edit) -> None:
-    """An edit of one track wants that track; an edit of time takes what there is."""
-    wants = edit.touches & {"picture", "sound"}
+    """An edit of one track wants that track; an edit of time takes what there is; words are removed from a transcript without sound too."""
+    wants = [track for track in ("picture", "sound") if track in edit.touches]
     present = {name for name, there in (("picture", plan.clip.has_video), ("sound", plan.has_audio)) if there}
-    if wants and not wants & present and not ("time" in edit.touches and not present):
-        missing = "picture" if "picture" in wants else "sound"
-        raise EditError(f"no_{missing}", f'The clip has no {missing}, so "{edit.name}" can change nothing.', "Choose an edit of what the clip has.")
+    if not wants or present & set(wants):
+        return
+    if edit.name == "reverse" and "time" in edit.touches and not present:
+        raise EditError("no_film", "The clip is words only, and words played backwards are no words.", "Shuffle the words, or drop them.")
+    if edit.name != "remove" and not ("time" in edit.touches and not present):
+        said = f'The clip has no {" and no ".join(wants)}, so "{edit.name}" can change nothing.'
+        raise EditError(f"no_{wants[0]}", said, "Choose an edit of what the clip has.")
 
 
 def _mute(plan: Plan, edit: Edit) -> None:
@@ -203,6 +211,8 @@ def _delay(plan: Plan, edit: Edit) -> None:
 
 
 def _remove(plan: Plan, edit: Edit) -> None:
+    if not plan.has_audio and not plan._words_follow:
+        raise EditError("no_sound", 'The clip has no sound and its words are kept, so "remove" can change nothing.', "Leave out: words policy=keep")
     listed = edit.get("words")
     if listed is None:
         places = edit_words.between(plan.read, edit["start"], edit["end"]) if plan.read is not None else []
@@ -219,9 +229,13 @@ def _remove(plan: Plan, edit: Edit) -> None:
         silent = edit_words.spans(plan.said, places)
         if missing:
             plan.notices.append("Not in the transcript, so not removed: " + ", ".join(missing) + ".")
-        if plan.said.timing == "spread":
+        if plan.said.timing == "spread" and plan.has_audio:
             plan.notices.append("The times of the words are estimated, so what falls silent may not be the words.")
-    plan.sound.append(["quiet", [list(span) for span in silent]])
+    if plan.has_audio:
+        plan.sound.append(["quiet", [list(span) for span in silent]])
+    elif not places:
+        said = "No word lies between these times, and the clip has no sound that could be silenced."
+        raise EditError("no_such_words", said, "Look at the transcript for the times of its words.")
     if plan.read is not None and plan._words_follow:  # then the words that are read lie where they are said
         follows = plan.read is plan.said
         plan.read = edit_words.without(plan.read, places)

@@ -285,7 +285,8 @@ def _no_edit(kind: EditKind, base: Base, clips: Sequence[tuple[str, str]]) -> st
     needed = [track for track in tracks if track in kind.touches]
     if kind.name == "reverse" and not any(tracks.values()):
         return BACKWARDS
-    if needed and "time" not in kind.touches and not any(tracks[track] for track in needed):
+    unheard = kind.name == "remove" and base.has_words  # then they leave the transcript, and there is no sound to silence
+    if needed and "time" not in kind.touches and not any(tracks[track] for track in needed) and not unheard:
         return f"this clip has no {' or '.join(needed)}"
     if set(kind.touches) == {"words"} and not base.has_words:
         return "this clip has no words"

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extractors.clip import Clip
-from extractors.edit_language import EditError, parse_edits
+from extractors.edit_language import EDITS, EditError, parse_edits
 from extractors.edit_picture import frames_wanted
 from extractors.edit_plan import plan_edits
 from extractors.edit_sound import edited_sound
@@ -37,6 +37,83 @@ def sounding(text: str, samples: np.ndarray = NOISE) -> np.ndarray:
 
 def texts(transcript) -> str:
     return " ".join(word.text for word in transcript.words)
+
+
+EXAMPLES = {
+    "sound": "sound clip=other",
+    "trim": "trim start=0 end=8",
+    "remove": 'remove words="or not"',
+    "rewrite": 'rewrite row=2 text="anew"',
+    "reverse of the sound": "reverse track=sound",
+    "reverse of the picture": "reverse track=picture",
+    "remove between times": "remove start=1 end=3",
+    "words heard": "words policy=hear",
+    "words dropped": "words policy=drop",
+}
+ALL_EDITS = {name: name for name in EDITS} | EXAMPLES
+REFUSED_WITHOUT_FILM = {
+    **dict.fromkeys(("mute", "delay", "gain", "reverse of the sound", "words heard"), "no sound"),
+    **dict.fromkeys(("blank", "grey", "blur", "crop", "reverse of the picture"), "no picture"),
+    "recompress": "no picture and no sound",
+    "sound": "words only",
+    "reverse": "words only",
+}
+REFUSED_WITHOUT_PICTURE = dict.fromkeys(("blank", "grey", "blur", "crop", "reverse of the picture"), "no picture")
+REFUSED_WITHOUT_SOUND = dict.fromkeys(("mute", "delay", "gain", "reverse of the sound", "words heard"), "no sound")
+
+
+@pytest.mark.parametrize("name", ALL_EDITS)
+@pytest.mark.parametrize(
+    ("missing", "refused"),
+    [
+        (("video_key", "audio_key"), REFUSED_WITHOUT_FILM),
+        (("video_key",), REFUSED_WITHOUT_PICTURE),
+        (("audio_key",), REFUSED_WITHOUT_SOUND),
+    ],
+    ids=["words-only", "sound-only", "picture-only"],
+)
+def test_every_edit_works_on_what_a_clip_has_or_says_what_is_missing(missing, refused, name):
+    clip = replace(CLIP, **dict.fromkeys(missing))
+
+    def plan():
+        return plan_edits(clip, parse_edits(ALL_EDITS[name]), TABLE, {"other": replace(CLIP, audio_key="b" * 64)})
+
+    if name in refused:
+        with pytest.raises(EditError, match=refused[name]) as said:
+            plan()
+        assert said.value.hint
+        return
+    made = plan()
+    tracks = {"video_key": made.picture, "audio_key": made.sound}
+    assert not any(tracks[track] for track in missing if name != "sound"), "nothing is done to a track that is not there"
+    moved = made.read is None or made.read != TABLE or not made.time_map.is_identity
+    assert moved or made.picture or made.sound or name == "words"
+
+
+@pytest.mark.parametrize("text", ['remove words="or not"', "remove start=2.0 end=4.2"])
+def test_words_without_a_sound_leave_the_transcript_and_nothing_else_happens(text):
+    made = plan_edits(replace(CLIP, video_key=None, audio_key=None), parse_edits(text), TABLE, {})
+    assert texts(made.read) == "To be, to be, that is the question."
+    assert not made.changes_film
+    assert made.notices == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("remove start=15 end=18", "No word lies between"),
+        ('remove words="or"; words policy=keep', "its words are kept"),
+        ('remove words="fox"', "none of"),
+    ],
+)
+def test_removing_what_is_not_there_from_words_without_a_sound_is_refused(text, said):
+    with pytest.raises(EditError, match=said):
+        plan_edits(replace(CLIP, video_key=None, audio_key=None), parse_edits(text), TABLE, {})
+
+
+def test_words_alone_of_which_an_edit_leaves_none_say_so():
+    made = plan_edits(replace(CLIP, video_key=None, audio_key=None), parse_edits("trim start=12 end=20"), TABLE, {})
+    assert "the model is given nothing" in made.notices[0]
 
 
 def test_sound_steps_do_not_touch_what_they_are_given():

@@ -97,7 +97,7 @@ def test_words_only_offer_no_change_that_would_leave_nothing_or_change_nothing()
     base = Base("words", has_video=False, has_audio=False)
     value = experiment_value(base, Bench(), clips=(("other", "Another"),))
     possible = {kind["name"] for kind in value["menu"] if not kind["why_not"]}
-    assert possible == {"speed", "shuffle", "trim", "rewrite", "shift"}
+    assert possible == {"speed", "shuffle", "trim", "remove", "rewrite", "shift"}
     assert [option["key"] for option in value["words"]["options"] if option["why_not"]] == ["hear"]
 
 
@@ -105,6 +105,12 @@ def test_words_only_cannot_be_given_a_sound_and_it_is_said_in_words(said, settin
     with pytest.raises(EditError) as caught:
         last(edit_clip(said[0], "sound clip=x", transcript=said[1], others={"x": said[0]}, settings=settings))
     assert caught.value.code == "no_film"
+
+
+def test_a_word_of_words_only_leaves_the_transcript_and_the_clip_stays(said, settings):
+    found = last(edit_clip(said[0], 'remove words="two"', transcript=said[1], settings=settings))
+    assert [word.text for word in found.transcript.words] == ["one", "three"]
+    assert found.clip is said[0]
 
 
 def test_nothing_is_priced_that_words_only_do_not_have(said, settings):
