@@ -35,7 +35,7 @@ TITLES = {
     "audio": "Sound stream",
     "text": "Word stream",
     "model": "Predict four brains",
-    "null": "Noise band",
+    "null": "Sensitivity to small changes",
 }
 
 

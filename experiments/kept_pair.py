@@ -1,4 +1,4 @@
-"""Two results that are there already become a comparison: nothing is computed, so there is no noise band."""
+"""Two results that are there already become a comparison: nothing is computed, so there is no grey band of small changes."""
 
 from __future__ import annotations
 

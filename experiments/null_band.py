@@ -120,7 +120,7 @@ def null_band(
         moved: Result = yield from passing_on(_told(job, at, number, f"Small change {number + 1} of {n}: {text}"))
         if moved.responses.n_trs != a.responses.n_trs:
             said = f"The small change {text!r} gave {moved.responses.n_trs} TRs instead of {a.responses.n_trs}."
-            raise NullBandError("rows_differ", said, "Compare without the noise band.")
+            raise NullBandError("rows_differ", said, "Compare without small changes.")
         differences.append(base - curves_with_mean(moved.responses))
         changes.append(parcel_change(a.responses, moved.responses))
     yield at(n, f"{n} small changes")

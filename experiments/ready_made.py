@@ -67,7 +67,7 @@ class ReadyMade:
         """The two lines that stand with the experiment: told and returned, or that nothing was planted."""
         if not simulated:
             return (NOT_PLANTED,)
-        return (f"The simulator was told: {self.told} ({self.source})", f"The model returned: {self.returned}")
+        return (f"The simulator was told: {self.told} ({self.source})", f"The model returned, mean of the four: {self.returned}")
 
 
 @lru_cache(maxsize=1)

@@ -113,8 +113,8 @@ def add_endpoints(
         """Compare a film or sound file (A) with the same with something changed (B).
 
         clip: the file. edits: changes of the film, statements with ; between them, for example "mute" or "blur percent=4; words policy=keep".
-        lesions: streams that the model loses, for example "text zero". null_edits: small changes to A that should not matter, for the noise band
-        (each is a run of its own; at most 10). recogniser: auto, whisper, sphinx or none. seed: of the null edits and the intervals.
+        lesions: streams that the model loses, for example "text zero". null_edits: small changes to A that should not matter, for its sensitivity
+        to them (each is a run of its own; at most 10). recogniser: auto, whisper, sphinx or none. seed: of the null edits and the intervals.
         allow_short: take clips under 10 TRs. model: the id of one that capabilities lists as ready. A sound track can be taken from an example by its
         id. Returns comparison_id, paired (whether A - B exists TR by TR) and why not, edits and lesions in canonical form, table (a row for each
         subject and their mean and curve, with the meaning of its columns), sentences (what changed, for the mean of the subjects), warnings, and the

@@ -41,7 +41,7 @@ MOST_BENCHES = 1000
 """Visitors whose choice of changes is remembered."""
 
 DONE = "A and B are in the player: press x to swap them, d for A − B. What changed stands in the tab Compare A/B."
-AWAY = "The noise band is ready. Comparing again shows it at once: nothing is computed a second time."
+AWAY = "Sensitivity to small changes is known by now. Comparing again shows it at once: nothing is computed a second time."
 RUNNING = "A comparison is going. Wait for it, or stop it in section 2."
 
 
@@ -52,7 +52,7 @@ class Both(run.Course):
 
 @dataclass(frozen=True)
 class Compared:
-    """What a comparison's job hands on: first without the noise band, then with it. It lies on the shelf under ``token``."""
+    """What a comparison's job hands on: first without the grey band, then with it. It lies on the shelf under ``token``."""
 
     token: str
     comparison: Comparison
@@ -96,7 +96,7 @@ class Comparing:
     ):
         self.parts, self.settings, self.shelf, self.runs, self.choosing = parts, settings, shelf, runs, choosing
         self.elsewhere = elsewhere
-        self.left: set[str] = set()  # jobs whose noise band was left for another comparison, which has taken over the page
+        self.left: set[str] = set()  # jobs whose null edits were left for another comparison, which has taken over the page
         self._compare, self._keep, self._show, self._newest = compare, keep, show, newest
         self.benches: dict[str, Bench] = {}  # not in the visit: a long event would end by writing an older choice back
 
@@ -249,7 +249,7 @@ class Comparing:
     # the comparison -----------------------------------------------------------------------------------------------------------------
 
     async def compare(self, visit: Visit, event: gr.EventData, request: gr.Request) -> AsyncIterator[dict[Any, Any]]:
-        """Compare A with B. A and B are shown as soon as both are there; the noise band joins them when it is ready."""
+        """Compare A with B. A and B are shown as soon as both are there; the grey band joins them when it is ready."""
         section, visitor = self.parts.experiment, request.session_hash
         visit = self._newest.get(visitor, visit)
         bench = self._take(event, request)
@@ -430,7 +430,7 @@ def _course(one: run.Course, bench: Bench, *, first: bool, n_null: int) -> Both:
             stages[f"{side}-{name}"] = f"{side.upper()}: {label[0].lower()}{label[1:]}"
             weights[f"{side}-{name}"] = one.share.get(name, 0.2)
     if bench.band:
-        stages[experiment.NOISE] = f"Noise band: {n_null} small changes"
+        stages[experiment.NOISE] = f"Sensitivity to {n_null} small changes"
         weights[experiment.NOISE] = 2.0
     whole = sum(weights.values())
     return Both(stages, {name: weight / whole for name, weight in weights.items()})
@@ -447,14 +447,14 @@ def _status(job: Job, position: int, token: str, *, away: bool = False) -> dict[
     if token:
         status["ready"] = True
         if job.state == "running":
-            status["message"] = "A and B are in the player. The noise band is being computed and will join them."
+            status["message"] = "A and B are in the player. Sensitivity to small changes is being computed: grey, it will join them."
         elif job.state == "failed":
-            status["message"] = f"A and B are shown, but the noise band could not be computed: {status['message']}"
+            status["message"] = f"A and B are shown, but sensitivity to small changes could not be computed: {status['message']}"
     if job.state == "done":
         status["message"] = AWAY if away else DONE
     return status
 
 
 def _stopped(job: Job, token: str) -> dict[str, Any]:
-    said = "A and B are shown, without the noise band." if token else "Finished stages are kept: comparing goes on from there."
+    said = "A and B are shown, without sensitivity to small changes." if token else "Finished stages are kept: comparing goes on from there."
     return {**run.stopped(job), "message": said}

@@ -79,7 +79,7 @@ class Bench:
     edits, lesions : str
         In the languages of :mod:`extractors.edit_language` and :mod:`encoder.lesions`; as they were typed where they cannot be read.
     band : bool
-        Whether null edits of A are run too.
+        Whether null edits of A are run too, for its sensitivity to small changes.
     seq : int
         Number of the newest change that the browser has told.
     error : CineglassError or None
@@ -155,13 +155,13 @@ def experiment_value(
     plan : sequence of Step, optional
         What comparing will compute; None while that is not known.
     n_null : int
-        Null edits that the noise band takes.
+        Null edits that the grey band takes.
     clips : sequence of (key, label)
         Where a sound track can be taken from.
     working : bool
         Whether a comparison is going on.
     band_left : bool
-        Whether A and B of it are shown, and only the noise band is still to come.
+        Whether A and B of it are shown, and only the grey band is still to come.
     """
     policy = words_policy(edits)
     chosen = any(edit.name == "words" for edit in edits)
@@ -229,7 +229,7 @@ def why_not(base: Base, bench: Bench, *, changed: bool) -> str:
 
 
 def plan_value(plan: Sequence[Step]) -> dict[str, Any]:
-    """What will be recomputed and how long it takes: one line, and a row for each step. The noise band is priced apart."""
+    """What will be recomputed and how long it takes: one line, and a row for each step. The null edits are priced apart."""
     steps = [step for step in plan if step.what != NOISE]
     seconds = sum(step.seconds for step in steps)
     kept = [PARTS.get(step.what, step.title.lower()) for step in steps if step.cached]
@@ -245,7 +245,7 @@ def _band(bench: Bench, plan: Sequence[Step] | None, n_null: int) -> dict[str, A
     price = f" Takes {expected(seconds)} more, once for this clip; A and B are shown before." if seconds else ""
     return {
         "on": bench.band,
-        "label": "Noise band",
+        "label": "Sensitivity to small changes",
         "says": f"{n_null} small changes to A that should not matter show how much the model moves by itself.{price}",
     }
 

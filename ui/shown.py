@@ -146,11 +146,21 @@ def of_comparison(
     opens_with = most_changed(comparison)
     how = {"title": title, "card": card, "card_file": False, "opens_with": about.opens_with if about else opens_with}
     other = _shown(comparison.b, place=f"{place}/b", film_name=RUN_FILM, caption=None, example="", **how).payload
+    other["range"] = max(other["range"], range_of_difference(comparison))  # one scale for A, B and A - B: the widest of the three
     lines = about.lines(simulated=comparison.a.responses.simulated) if about else ()
     between = comparison_part(comparison, card, notes=lines)
     caption = f"{about.title}: {about.question}" if about else None
     how |= {"place": f"{place}/a", "run_id": place, "film_name": film_name, "example": example, "caption": caption}
     return replace(_shown(comparison.a, other=other, between=between, **how), comparison=comparison)
+
+
+def range_of_difference(comparison: Comparison) -> float:
+    """Colour range of A - B (z), as a result has one; 0 where A - B is not drawn."""
+    from viz.payload import display_range
+
+    if not comparison.paired:
+        return 0.0
+    return display_range(comparison.a.responses.values - comparison.b.responses.values, comparison.valid, floor=0.0)
 
 
 MOST_CURVES = 2

@@ -1,7 +1,7 @@
 """Responses as a film: the stimulus with its words, glass brain, surface and the seven curves on one clock, as MP4 or GIF.
 
-What is drawn follows the player: at film time t the row ``floor((t + lag) / TR)``, "no prediction here" beyond the last one, steps and never
-morphs between rows.
+What is drawn follows the player: at film time t the row ``floor((t + lag) / TR)``, steps and never morphs between rows. Beyond the last row stands
+"no prediction here", also in the last part of a TR, where the player keeps the last row and says so.
 """
 
 from __future__ import annotations

@@ -81,6 +81,7 @@
     let follow = false; // whether the button is to come into sight once the server has read the change
 
     const lead = make("p", "cp-lead-line");
+    const finished = button("cp-link cp-to-ready", "finished experiment", () => window.CineglassPage.tools.toPlace(".cp-ready-made"));
     const note = make("p", "cp-note");
     const quick = make("div", "cp-quick");
     quick.setAttribute("role", "group");
@@ -111,7 +112,7 @@
     const trouble = make("div", "cp-change-trouble");
     const ready = make("div", "cp-ready-made");
     root.append(lead, quick, more, chain, trouble, words, note, band, plan, go, stop, why);
-    below([lesions, text, ready]);
+    below([ready, lesions, text]);
 
     // ---- what goes to the server ----
 
@@ -365,12 +366,23 @@
           trigger("open", { id });
           window.CineglassPage.tools.toPlayer({ atOnce: true });
         });
-        one.append(make("strong", "", title), make("span", "cp-note", question));
+        const place = `cineglass/comparisons/${id}`;
+        one.dataset.place = place;
+        one.setAttribute("aria-pressed", String(place === inPlayer));
+        const words = make("span", "cp-example-words");
+        words.append(make("strong", "", question), make("span", "cp-note", title));
+        one.append(words);
         row.append(one);
         return row;
       }));
       fill(ready, [make("h3", "", "Finished experiments"), make("p", "cp-note", "Planted effects with their results: they open at once."), list]);
     }
+    // Which of them is in the player, as with the examples
+    let inPlayer = "";
+    document.addEventListener("cineglass-shows", (event) => {
+      inPlayer = event.detail;
+      for (const one of ready.querySelectorAll(".cp-ready-one")) one.setAttribute("aria-pressed", String(one.dataset.place === inPlayer));
+    });
 
     // ---- cost, and the buttons ----
 
@@ -407,10 +419,10 @@
     function drawButtons() {
       const waits = known.seq !== undefined && seq > known.seq; // not read by the server yet
       const reason = waits ? "" : known.why_not || "";
-      const busy = Boolean(known.working) && !known.band_left; // the noise band can be left for another comparison
+      const busy = Boolean(known.working) && !known.band_left; // the small changes can be left for another comparison
       go.hidden = busy;
       stop.hidden = !known.working;
-      stop.textContent = known.band_left ? "Stop the noise band" : "Stop";
+      stop.textContent = known.band_left ? "Stop the small changes" : "Stop";
       go.disabled = waits || Boolean(reason);
       go.classList.toggle("cp-ready", !go.disabled);
       if (follow && !waits) {
@@ -428,7 +440,7 @@
 
     function draw() {
       if (!known.menu) return;
-      fill(lead, known.base.title ? ["A is ", make("strong", "", known.base.title), mine.chain.length || Object.keys(mine.lost).length ? ". B is the same with:" : ". Change one thing to make B:"] : ["Choose a clip first: it is A, and B is the same clip with something changed."]);
+      fill(lead, known.base.title ? ["A is ", make("strong", "", known.base.title), ...(mine.chain.length || Object.keys(mine.lost).length ? [". B is the same with:"] : [". Change one thing to make B, or open a ", finished, ":"])] : ["Choose a clip first: it is A, and B is the same clip with something changed."]);
       drawMenu();
       drawChain();
       drawWords();

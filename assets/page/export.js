@@ -51,7 +51,15 @@
     const makers = make("div", "cp-makers");
     const ready = make("div", "cp-files");
     const head = make("div", "cp-export-head");
-    head.append(mark, now, background);
+    const whole = make("p", "cp-export-whole", "A whole experiment, with films, words, changes, results, figures and methods text, is saved as one file, a capsule: ");
+    const toRuns = make("button", "cp-link", "My runs");
+    toRuns.type = "button";
+    toRuns.addEventListener("click", () => {
+      [...document.querySelectorAll("#cp-tabs [role=tab]")].find((tab) => tab.textContent.trim() === "My runs")?.click();
+      window.CineglassPage.tools.toPlace("#cp-tabs");
+    });
+    whole.append(toRuns, ".");
+    head.append(mark, now, background, whole);
     root.append(head, makers, ready);
     let buttons = [];
     let busy = false;

@@ -66,12 +66,12 @@
       brand.append(make("h1", "", "Cineglass"), make("p", "", "A film clip becomes four predicted brains"));
       const clip = make("div", "cp-top-clip");
       const badge = make("div", "cp-badge");
-      fill(root, [brand, clip, badge]);
+      fill(root, [brand, clip, badge, jumps()]);
       root.classList.add("cp-top");
       return (value) => {
         fill(clip, [
           make("strong", "", value.title || "No clip yet"),
-          value.n_trs ? make("span", "cp-num", `${seconds(value.duration)} · ${value.n_trs} TRs of ${value.tr} s`) : null,
+          value.n_trs ? make("span", "cp-num", `${seconds(value.duration)} · ${value.n_trs} TRs (fMRI samples of ${value.tr} s)`) : null,
         ]);
         fill(badge, value.badge ? [make("span", "", value.badge)] : []);
         badge.dataset.kind = value.simulated === false ? "published" : "simulated";
@@ -464,6 +464,29 @@
     player.scrollIntoView({ block: "start", behavior: still ? "auto" : "smooth" });
   }
 
+  // On a narrow screen, where all stands below the player: the way to what can be done.
+  const PLACES = [["Examples", ".cp-gallery"], ["Finished experiments", ".cp-ready-made"], ["Change one thing", "#cp-experiment"], ["Run", "#cp-run-section"]];
+
+  function jumps() {
+    const bar = make("nav", "cp-jumps");
+    bar.setAttribute("aria-label", "On this page");
+    bar.append(...PLACES.map(([label, place]) => {
+      const button = make("button", "cp-link", label);
+      button.type = "button";
+      button.addEventListener("click", () => toPlace(place));
+      return button;
+    }));
+    return bar;
+  }
+
+  function toPlace(place) {
+    const node = document.querySelector(place);
+    if (!node) return;
+    const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+    (node.closest(".cp-section > *") || node).scrollIntoView({ block: "start", behavior: still ? "auto" : "smooth" });
+    node.querySelector("button, input")?.focus({ preventScroll: true });
+  }
+
   // Run and Stop take each other's place: who pressed one by keyboard goes on beside it, and not at the top of the page.
   let focused = "";
   document.addEventListener("focusin", (event) => (focused = event.target.id));
@@ -527,7 +550,7 @@
 
   const early = []; // parts that were mounted before their script had come
   window.CineglassPage = {
-    tools: { toPlayer, make, fill, problem, ownLink, onScreen, clock, table, teller, wayOut, MANY },
+    tools: { toPlayer, toPlace, make, fill, problem, ownLink, onScreen, clock, table, teller, wayOut, MANY },
     add(kind, build) {
       parts[kind] = build;
       for (const tools of early.filter((waiting) => waiting.kind === kind)) this.mount(kind, tools);

@@ -251,8 +251,8 @@ class Conditions {
     part.shownText.textContent = !this.showsDifference
       ? this.paired ? "Solid: A. Dashed: B." : `Curves of ${this.name}.`
       : info.band
-        ? `Grey: sensitivity to small changes, ± the most that ${info.band.n} null edits moved each curve. A line is pale inside its own grey.`
-        : "No grey band: null edits were not run.";
+        ? `Grey: sensitivity to small changes, ± the most that any of ${info.band.n} such changes moved each curve. A line is pale inside its own grey.`
+        : "No grey: sensitivity to small changes is not known here, or not yet.";
   }
 
   /** The tab of the subject shown. */

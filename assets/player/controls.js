@@ -1,6 +1,7 @@
 // What a person does: buttons, fields, keys, the pointer on the curves, and what happens to the page around.
 
-const HOTKEY_BLIND = "input, textarea, select, dialog, [contenteditable], [role=radio], [role=tab]";
+const TYPED_IN = "input:not([type=checkbox], [type=radio], [type=range]), textarea, select, dialog, [contenteditable]";
+const STEERED = "input, [role=radio], [role=tab]"; // arrows and the space bar are their own, letters are not
 
 class Controls {
   constructor(player) {
@@ -132,7 +133,7 @@ class Controls {
     if (part.ghost.hidden) return;
     part.ghost.style.transform = `translateX(${this.ghostX}px)`;
     const time = player.curves.timeAt(this.ghostX);
-    const row = player.result.rowAt(time + player.settings.lag);
+    const row = player.rowAt(time);
     part.ghostText.textContent = `${clockText(time, 1)} · ${row < 0 ? "no prediction" : `TR ${row}`}`;
   }
 
@@ -155,7 +156,8 @@ class Controls {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || !player.result || player.part.body.hidden) return;
     const target = event.target instanceof Element ? event.target : document.body;
     const elsewhere = target !== document.body && !player.host.contains(target);
-    if (target.closest(HOTKEY_BLIND) || (elsewhere && !(event.key in LETTERS && target.closest("button, a")))) return;
+    const letter = event.key in LETTERS;
+    if (target.closest(TYPED_IN) || (!letter && target.closest(STEERED)) || (elsewhere && !(letter && target.closest("button, a, summary, input")))) return;
     const number = Number(event.key);
     if (event.key === " ") {
       if (target.closest("button, a, summary")) return;
@@ -164,7 +166,7 @@ class Controls {
       this.stepRows((event.key === "ArrowRight" ? 1 : -1) * (event.shiftKey ? 5 : 1));
     } else if (number >= 1 && number <= ATLAS.network_keys.length) {
       player.toggle(ATLAS.network_keys[number - 1]);
-    } else if (event.key in LETTERS) {
+    } else if (letter) {
       LETTERS[event.key](player);
     } else return;
     event.preventDefault();

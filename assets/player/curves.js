@@ -36,6 +36,7 @@ class Curves extends PlotFrame {
     this.range = settings.locked ? settings.range : this.ownRange(result);
     const context = this.context;
     context.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
+    this.placeNotes(context, settings);
     context.clearRect(0, 0, this.width, this.height);
     this.drawHatching(context);
     this.drawAxes(context, settings);

@@ -1,5 +1,9 @@
 // The frame of the curves: where time and values stand in the picture, hatching, axes, and what must be said in it.
 
+const NOTE_PX = 16; // height of a line of notes
+const NOTES_TOP = 10; // room between the notes and the axis
+const NOTES_SIDE = 136; // room for the buttons of the zoom beside them
+
 function niceStep(span, most) {
   const rough = span / most;
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -16,7 +20,7 @@ class PlotFrame {
     this.narrow = width < 560;
     this.left = this.narrow ? 40 : 58;
     this.right = this.narrow ? 88 : 176;
-    this.top = 10;
+    this.top = NOTES_TOP + NOTE_PX;
     this.bottom = this.narrow ? 34 : 36;
   }
 
@@ -105,7 +109,7 @@ class PlotFrame {
           context.font = `11px ${this.theme.font}`;
           context.textAlign = "center";
           context.textBaseline = "middle";
-          context.fillText("no prediction here", 0, 0);
+          context.fillText(this.lag ? "no prediction here" : "the last TR stays", 0, 0);
         }
       }
       context.restore();
@@ -184,12 +188,8 @@ class PlotFrame {
     context.strokeRect(this.left - 8.5, this.top - 0.5, 7, bottom - this.top + 1);
   }
 
-  /** What must be said in the picture: whose scale it is, what the broken lines are, what is not here, and that it is simulated. */
-  drawNotes(context, settings) {
-    context.textBaseline = "middle";
-    context.textAlign = "left";
-    context.font = `11px ${this.theme.font}`;
-    context.lineWidth = 1.5;
+  /** What must be said in the picture: whose scale it is, what the broken lines are, what is not here. A text, and the dashes of its line. */
+  notesOf(settings) {
     const says = [];
     const second = this.result.second ? shortened(this.result.second.label, this.narrow ? 12 : 28) : "";
     if (!settings.locked) says.push(["own scale"]);
@@ -198,29 +198,47 @@ class PlotFrame {
     else if (this.second) says.push([shortened(this.result.comparison ? namedCondition("A", this.result.comparison.a.label) : "predicted", this.narrow ? 12 : 28), []], [second, OTHER_DASH]);
     if (this.missing) says.push([`${second}: none for ${settings.subject === MEAN ? "the mean" : "this subject"}`]);
     if (this.drawn.some(({ curve }) => curve.kind === "pin") && !this.result.everySeries.every(({ chunks }) => chunks.whole)) says.push(["pinned parcels: some TRs still loading"]);
-    const room = this.plotWidth - 12;
-    let y = this.top + 4;
-    for (const [text, dash] of says) {
+    return says;
+  }
+
+  /** Place the notes in lines above the axis, where no curve can lie below them; as many lines as they need. */
+  placeNotes(context, settings) {
+    context.font = `11px ${this.theme.font}`;
+    const most = this.width - this.left - (this.narrow ? 4 : NOTES_SIDE);
+    let [x, line] = [0, 0];
+    this.placed = this.notesOf(settings).map(([text, dash]) => {
       const sample = dash ? 24 : 0;
-      const told = fitted(context, text, room - sample - 8);
-      context.globalAlpha = 0.92;
-      context.fillStyle = this.theme.surface;
-      context.fillRect(this.left + 4, y, context.measureText(told).width + sample + 8, 15);
-      context.globalAlpha = 1;
-      context.fillStyle = this.theme.muted;
-      context.strokeStyle = this.theme.muted;
+      const told = fitted(context, text, most - sample);
+      const wide = sample + context.measureText(told).width;
+      if (x > 0 && x + wide > most) [x, line] = [0, line + 1];
+      const place = { text, told, dash, x: this.left + x, line, sample };
+      x += wide + 16;
+      return place;
+    });
+    this.top = NOTES_TOP + NOTE_PX * (line + 1);
+  }
+
+  /** The notes as they were placed, and that it is simulated. */
+  drawNotes(context, settings) {
+    context.textBaseline = "middle";
+    context.textAlign = "left";
+    context.font = `11px ${this.theme.font}`;
+    context.lineWidth = 1.5;
+    context.fillStyle = this.theme.muted;
+    context.strokeStyle = this.theme.muted;
+    for (const { told, dash, x, line, sample } of this.placed) {
+      const y = 9 + NOTE_PX * line;
       if (dash) {
         context.setLineDash(dash);
         context.beginPath();
-        context.moveTo(this.left + 8, y + 7.5);
-        context.lineTo(this.left + 26, y + 7.5);
+        context.moveTo(x, y + 0.5);
+        context.lineTo(x + 18, y + 0.5);
         context.stroke();
         context.setLineDash([]);
       }
-      context.fillText(told, this.left + 8 + sample, y + 8);
-      y += 16;
+      context.fillText(told, x + sample, y);
     }
-    this.notes = says.map(([text]) => text);
+    this.notes = this.placed.map(({ text }) => text);
     if (!settings.simulated) return;
     context.font = `600 10.5px ${this.theme.font}`;
     context.fillStyle = this.theme.warn;

@@ -126,6 +126,13 @@ class Picking {
     return [name, signed(value), unit].filter(Boolean).join(" ");
   }
 
+  /** How many parcels have a value now that the colours do not reach, and take the colour of the bar's end; "" when they reach all. */
+  get beyond() {
+    const { layer, settings, values } = this.player;
+    const count = layer ? 0 : values.filter((value) => Math.abs(value) > settings.range).length;
+    return count ? ` Beyond ± ${Number(settings.range.toPrecision(3))}: ${count} ${count === 1 ? "parcel" : "parcels"}.` : "";
+  }
+
   /** Say it below the brains. */
   showMaximum() {
     const { part, maximum } = this;
@@ -134,7 +141,7 @@ class Picking {
       ? "Largest now: none."
       : hidden
         ? `The maximum, ${parcelName(maximum.parcel)}, lies where the surface views do not show it.`
-        : `${this.player.layer ? "Largest response now" : "Largest now"}: ${parcelName(maximum.parcel)}, ${this.sized(maximum.value)}.`;
+        : `${this.player.layer ? "Largest response now" : "Largest now"}: ${parcelName(maximum.parcel)}, ${this.sized(maximum.value)}.${this.beyond}`;
   }
 
   /** Where |z| is largest in the valid rows of the film, for the subject shown: {parcel, value, row}, or null while nothing is loaded. */

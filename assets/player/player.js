@@ -98,6 +98,7 @@ class CineglassPlayer {
     if (fresh) {
       this.wantsToPlay = !this.still.matches && !rests;
       this.playWhenSeen();
+      document.dispatchEvent(new CustomEvent("cineglass-shows", { detail: value.run_id }));
       this.onReady();
     }
   }
@@ -166,6 +167,7 @@ class CineglassPlayer {
     const { part } = this;
     part.range.value = String(Number(range.toPrecision(3)));
     part.rangeAuto.disabled = !typed;
+    part.rangeAuto.title = `98th percentile of |z| over the valid rows${this.conditions.paired ? ", the largest of A, B and A − B, so that one scale fits all three" : ""}; never below the model's floor`;
     part.rangeAuto.textContent = typed ? "back to auto" : this.conditions.paired ? "auto: A, B and A − B" : "auto: 98th percentile";
     part.threshold.max = String(range);
     part.threshold.step = String(range / 100);

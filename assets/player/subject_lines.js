@@ -97,8 +97,11 @@ class SmallCurves extends Curves {
     this.labels = [];
   }
 
-  drawNotes(context, settings) {
+  placeNotes() {
     this.notes = [];
+  }
+
+  drawNotes(context, settings) {
     if (settings.simulated) markSimulated(context, this.theme, this.left + this.plotWidth - 2, this.height - this.bottom - 8);
   }
 }

@@ -136,6 +136,20 @@ function marks() {
   return drawing;
 }
 
+/** Words that a reader meets and may not know; what a fold says can be read by keyboard and by finger. */
+const WORDS = [
+  ["TR", "One sample of the scanner: 1.49 s of film. They are counted from 0."],
+  ["BOLD", "What the scanner measures: oxygen in the blood. It follows brain activity, about 5 s later."],
+  ["Parcel", "One of 1000 patches of the cortex. Each has one value for each TR."],
+  ["z", "How far a value lies from the parcel's own average in training: 0 is that average, 1 is one standard deviation above it."],
+  ["Sensitivity to small changes", "How far the prediction moves when the film changes so little that it should not matter: grey behind A − B. What stays inside the grey says nothing about the film."],
+];
+
+function glossary() {
+  const rows = WORDS.flatMap(([word, meaning]) => [h("dt", { text: word }), h("dd", { text: meaning })]);
+  return h("details", { class: "cg-glossary" }, h("summary", { text: "What TR, BOLD, parcel and z mean" }), h("dl", {}, ...rows));
+}
+
 /** All parts of the player by name; `root` holds them. */
 function buildView(host) {
   const part = {};
@@ -185,7 +199,8 @@ function buildView(host) {
         reading("Film", part.filmTime, "Film time, min:s"),
         reading("TR", part.rowText, "Row shown, counted from 0, of all rows; one row is 1.49 s"),
         reading("BOLD", part.boldTime, "Time of the response shown, min:s"))),
-    part.rowNote);
+    part.rowNote,
+    glossary());
 
   part.brain = h("canvas", { class: "cg-brain", role: "img", "aria-label": "Glass brain: predicted response of 1000 parcels, seen from left, behind, right and top" });
   part.surface = h("canvas", { class: "cg-surface", role: "img", "aria-label": "Cortical surface: predicted response of 1000 parcels on the inflated left and right hemisphere, lateral and medial" });

@@ -114,7 +114,7 @@ class Zoom {
     this.plot.append(this.box);
   }
 
-  /** After every drawing: the buttons stand at the plot's right edge, below it where it is narrow, and only those that do something. */
+  /** After every drawing: the buttons stand above the axis at the right, below the plot where it is narrow, and only those that do something. */
   show() {
     const { result } = this.player;
     const zoomed = Boolean(this.player.settings.window) && this.curves.zoomed;
@@ -122,7 +122,6 @@ class Zoom {
     if (narrow && this.plot.contains(this.box)) this.plot.after(this.box);
     else if (!narrow && !this.plot.contains(this.box)) this.plot.append(this.box);
     this.box.classList.toggle("is-below", narrow);
-    this.box.style.right = narrow ? "" : `${this.curves.right + 4}px`;
     this.box.hidden = result.duration <= LEAST_TRS * result.tr;
     this.all.hidden = !zoomed;
     this.less.hidden = !zoomed;

@@ -119,6 +119,6 @@ def serve(folder: Path):
 
 
 def row_at(time: float, lag: float, rows: int) -> int:
-    """Python's own arithmetic: the row at a film time, -1 beyond the last."""
+    """Python's own arithmetic: the row at a film time, -1 beyond the last; unshifted, the last part of a TR keeps the last row."""
     row = int((time + lag) // TR)
-    return row if row < rows else -1
+    return row if row < rows else rows - 1 if row == rows and not lag else -1

@@ -14,6 +14,7 @@ import pytest
 from experiments.comparison import Comparison, compare
 from experiments.examples import list_examples, load_example
 from experiments.null_band import NullBand, curves_with_mean
+from experiments.ready_made import list_ready_made
 from extractors.edit_language import null_edits
 from extractors.errors import MediaError
 from extractors.stages import stage_clock
@@ -152,7 +153,7 @@ def test_a_and_b_are_shown_while_the_noise_band_is_still_computed(visit, bench):
     run = page.evaluate(f"{STATE}.run")
     page.locator("#cp-compare-stop").click()
     wait_status(page, "stopped")
-    assert "without the noise band" in page.locator("#cp-compare-status").inner_text()
+    assert "without sensitivity to small changes" in page.locator("#cp-compare-status").inner_text()
     assert page.evaluate(f"{STATE}.run") == run
     page.wait_for_selector("#cp-compare:enabled")
 
@@ -270,3 +271,20 @@ def test_nothing_sticks_out_of_the_section_on_a_phone(visit):
     page.get_by_label("Lesion of the sound stream").select_option("scramble")
     page.wait_for_selector(".cp-lesion[data-lost=true] input")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    for label, place in (("Finished experiments", ".cp-ready-made"), ("Change one thing", ".cp-quick"), ("Examples", ".cp-gallery")):
+        page.evaluate("scrollTo(0, 0)")
+        page.locator(".cp-jumps").get_by_role("button", name=label).click()
+        page.wait_for_function(
+            "place => { const { top } = document.querySelector(place).getBoundingClientRect(); return top > -20 && top < 500; }", arg=place
+        )
+
+
+def test_finished_experiments_are_cards_with_their_question_and_the_one_in_the_player_is_marked(visit):
+    page = visit()
+    for one in list_ready_made()[:2]:
+        card = page.locator(".cp-ready-one", has_text=one.question)
+        assert card.inner_text().startswith(one.question)
+        card.click()
+        page.wait_for_function(f"{STATE}.run === 'cineglass/comparisons/{one.id}'")
+        page.wait_for_selector(".cp-ready-one[aria-pressed=true]")
+        assert page.locator(".cp-ready-one[aria-pressed=true]").inner_text() == card.inner_text()

@@ -174,3 +174,12 @@ def test_a_measured_table_opens_beside_the_prediction(page, responses, tmp_path)
     page.get_by_role("button", name="Take the table away").click()
     page.wait_for_function("window.__cineglass.result.second === null")
     assert not page.locator(".cp-measured-head").count()
+
+
+@pytest.mark.parametrize("width", [360, 1180])
+def test_the_export_tab_leads_to_where_a_whole_experiment_is_saved(page, width):
+    page.set_viewport_size({"width": width, "height": 800})
+    open_tab(page, "Export")
+    page.locator(".cp-export-whole button").click()
+    page.wait_for_selector(".cp-runs:visible")
+    assert page.get_by_role("button", name="Save what the player shows as a capsule").is_visible()

@@ -110,7 +110,7 @@ def test_row_playhead_and_word_follow_the_film(player):
     words = spoken().words
     for time in (0.0, 1.48, 1.491, 2.2, 15.3, 20.05, 29.83, 40.9):
         now = seek(player, time)
-        expected = tr_of(time) if tr_of(time) < ROWS else -1
+        expected = min(tr_of(time), ROWS - 1)
         assert now["row"] == now["shownRow"] == expected, time
         plot = now["plot"]
         assert now["playheadX"] == pytest.approx(plot["left"] + time / DURATION * plot["width"], abs=0.6)
@@ -120,11 +120,35 @@ def test_row_playhead_and_word_follow_the_film(player):
         assert drawn["x"] + 1 - player.locator(".cg-plot").bounding_box()["x"] == pytest.approx(now["playheadX"], abs=1.5)
 
 
-def test_the_last_part_of_a_tr_has_no_prediction(player):
-    time = ROWS * TR + 0.3
-    assert time < DURATION
-    assert seek(player, time)["row"] == -1
-    assert player.get_by_text("no prediction here").first.is_visible()
+def test_a_film_ends_with_its_last_whole_tr_on_the_brains_and_says_so(player):
+    assert ROWS * TR + 0.3 < DURATION
+    whole = seek(player, (ROWS - 0.5) * TR)
+    assert "the last whole TR stays" not in player.locator(".cg-rownote").inner_text()
+    drawn = player.evaluate("[...window.__cineglass.panes.glass.values]")
+    for time in (ROWS * TR + 0.3, DURATION):
+        assert seek(player, time)["row"] == whole["row"] == ROWS - 1
+        assert player.evaluate("[...window.__cineglass.panes.glass.values]") == drawn
+        assert "the last whole TR stays" in player.locator(".cg-rownote").inner_text()
+    assert not player.get_by_text("no prediction here").first.is_visible()
+
+
+def test_words_of_the_field_are_told_in_a_fold_that_keyboard_and_finger_open(player):
+    fold = player.locator(".cg-glossary")
+    assert not fold.locator("dl").is_visible()
+    fold.locator("summary").focus()
+    player.keyboard.press("Enter")
+    assert fold.locator("dt").all_inner_texts() == ["TR", "BOLD", "Parcel", "z", "Sensitivity to small changes"]
+    assert fold.locator("dd").first.is_visible()
+
+
+def test_values_beyond_the_colours_are_told_below_the_bar(player):
+    seek(player, 20.0)
+    player.evaluate("window.__cineglass.setRange(0.5, true)")
+    values = np.array(player.evaluate("[...window.__cineglass.values]"))
+    many = int((np.abs(values) > 0.5).sum())
+    assert f"Beyond ± 0.5: {many} parcels." in player.locator(".cg-brainnote").first.inner_text()
+    player.evaluate("window.__cineglass.setRange(5, true)")
+    assert "Beyond" not in player.locator(".cg-brainnote").first.inner_text()
 
 
 def test_hovering_names_the_parcel_and_its_value_now_and_follows_time(player):

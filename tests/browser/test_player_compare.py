@@ -116,7 +116,7 @@ def test_the_difference_runs_about_zero_before_its_own_grey_band(opened):
         assert other is None
         np.testing.assert_allclose(line, curve_truth(difference, 3, curve), atol=0.003)
         np.testing.assert_allclose(half, [planted_half(3, row, curve_ids().index(curve)) for row in range(ROWS)], atol=1e-4)
-    assert page.get_by_text("Grey: sensitivity to small changes, ± the most that 10 null edits moved each curve.").is_visible()
+    assert page.get_by_text("Grey: sensitivity to small changes, ± the most that any of 10 such changes moved each curve.").is_visible()
 
 
 GREY = """row => { const p = window.__cineglass, c = p.curves, { half } = c.drawn[0];
@@ -222,7 +222,7 @@ def test_a_lesion_keeps_its_film_and_is_never_called_an_edit(opened):
     assert "The text stream is its own mean." in said
     assert "Stimulus edit" not in said
     choose(page, "A − B")
-    assert page.get_by_text("No grey band: null edits were not run.").is_visible()
+    assert page.get_by_text("No grey: sensitivity to small changes is not known here, or not yet.").is_visible()
     assert state(page)["greys"] == 0
 
 
@@ -378,6 +378,29 @@ def test_a_result_alone_has_no_switch_and_takes_the_comparison_away(opened):
     page.keyboard.press("d")
     assert state(page)["shown"] == "a"
     np.testing.assert_allclose(values_now(page)[0], truth(planted_value, 0, state(page)["row"]), atol=0.012)
+
+
+def test_curves_and_pins_that_were_chosen_stay_when_a_comparison_of_the_same_film_arrives(opened):
+    page = opened("plain")
+    page.locator(".cg-chip[data-curve=Vis]").click()
+    page.locator(".cg-chip[data-curve=Auditory]").click()
+    page.evaluate("window.__cineglass.picking.setPins([7])")
+    chosen = set(state(page)["visible"])
+    send(page, "edit")
+    assert (set(state(page)["visible"]), state(page)["pins"]) == (chosen, [7])
+    page.evaluate("""async () => { const value = await (await fetch("value/edit")).json();
+        window.__cineglass.take({ ...value, run_id: "else", title: "Another film", opens_with: ["Cont"] }); }""")
+    assert state(page)["visible"] == ["Cont"]  # another film opens with its own
+
+
+def test_what_the_curves_show_is_told_above_them_where_no_curve_runs(opened):
+    for width in (360, 1180):
+        page = opened(width=width)
+        for name in ("A", "A − B"):
+            choose(page, name)
+            top, notes = page.evaluate("[window.__cineglass.curves.top, window.__cineglass.curves.placed.map(({ line }) => 9 + 16 * line + 7)]")
+            assert notes
+            assert max(notes) < top
 
 
 def test_hostile_labels_edits_and_sentences_are_shown_and_never_run(opened):

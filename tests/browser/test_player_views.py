@@ -593,7 +593,7 @@ def test_tips_notes_and_sentences_move_nothing(open_player, width):
     assert page.get_by_text("lies where the surface views do not show it").is_visible()
     assert places() == before
     seek(page, ROWS * TR + 0.3)
-    assert "no prediction here" in page.locator(".cg-rownote").inner_text()
+    assert "the last whole TR stays" in page.locator(".cg-rownote").inner_text()
     assert places() == before
     seek(page, 30.0)
     page.evaluate("window.__cineglass.picking.goToMaximum()")

@@ -48,7 +48,7 @@ def test_the_two_lines_name_the_rule_with_its_source_or_say_that_nothing_was_pla
     told, returned = one.lines(simulated=True)
     assert one.source in told
     assert one.source in {rule.source for rule in RULES}
-    assert returned.startswith("The model returned: ")
+    assert returned.startswith("The model returned, mean of the four: ")
     assert one.lines(simulated=False) == (NOT_PLANTED,)
 
 
