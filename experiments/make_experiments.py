@@ -148,7 +148,7 @@ def _null(comparison: Comparison) -> tuple[str, bool]:
     inside = (apart <= comparison.null.half_width[:, -1].T[comparison.valid]).mean()
     rows = _sizes(comparison)
     largest = max(row["change"] for row in rows.values() if row["change"] is not None)
-    said = f"{_percent(inside)} of all rows lie inside the band of ten other small changes; no curve changes by more than {_percent(largest)}."
+    said = f"{_percent(inside)} of all rows lie within the sensitivity to ten other small changes; no curve changes by more than {_percent(largest)}."
     return said, inside >= INSIDE
 
 

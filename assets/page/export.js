@@ -55,7 +55,8 @@
     const toRuns = make("button", "cp-link", "My runs");
     toRuns.type = "button";
     toRuns.addEventListener("click", () => {
-      [...document.querySelectorAll("#cp-tabs [role=tab]")].find((tab) => tab.textContent.trim() === "My runs")?.click();
+      const tabs = document.querySelectorAll("#cp-tabs [role=tab], #cp-tabs .overflow-dropdown button"); // those that find no room stand in a menu
+      [...tabs].find((tab) => tab.textContent.trim() === "My runs")?.click();
       window.CineglassPage.tools.toPlace("#cp-tabs");
     });
     whole.append(toRuns, ".");
