@@ -147,7 +147,7 @@ def time_map_between(a: Result, b: Result) -> TimeMap | None:
     """Where each second of B's film comes from in A's; None where they are different films, or A was moved in time and B otherwise."""
     if b.responses.extra.get("source_sha256") == a.clip.sha256:
         return time_map_of(b)
-    if _source(a) != _source(b):
+    if source_of(a) != source_of(b):
         return None
     map_a, map_b = time_map_of(a), time_map_of(b)
     if map_a.is_identity:
@@ -155,7 +155,7 @@ def time_map_between(a: Result, b: Result) -> TimeMap | None:
     return TimeMap.identity(b.clip.duration) if map_a == map_b else None
 
 
-def _source(result: Result) -> str:
+def source_of(result: Result) -> str:
     """Content of the film that a result's film was made from, edited or not."""
     return str(result.responses.extra.get("source_sha256") or result.clip.sha256)
 

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.calibration import caption_for
-from analysis.contrasts import INTERVAL_LABEL
+from analysis.contrasts import INTERVAL_LABEL, LEAST_ROWS
 from analysis.factorial import CELLS
 from encoder.atlas import NETWORK_NAMES, load_atlas
 from encoder.curves import curve_ids
+from experiments.conditions import done_to
 from experiments.factorial import EFFECTS, Factorial
 from experiments.findings import label_of
 from experiments.sets import SetComparison, tested_curves
@@ -34,6 +35,8 @@ from viz.writing import whole_file
 if TYPE_CHECKING:
     import pandas
 
+    from experiments.predict import Result
+
 FORM = 1
 DESIGN, EFFECTS_TABLE, CELLS_TABLE = "design.json", "effects.tsv", "cells.tsv"
 SET, SET_TABLE, PARCELS_TABLE, CLIPS_TABLE = "set.json", "set.tsv", "parcels.tsv", "clips.tsv"
@@ -42,9 +45,10 @@ STEPS = 32_000
 
 DESIGN_CAPTION = (
     "A main effect is level 1 less level 0, averaged over the other factor; the interaction is the difference of the two differences. Size is the "
-    "SD of the effect over time as a share of the usual SD of the four conditions. One clip, one deterministic model: sizes without a p-value. "
-    f"Intervals of the mean: {INTERVAL_LABEL} ({{rows}} TRs that count), no confidence interval over films or people."
+    "SD of the effect over time as a share of the usual SD of the four conditions. One design, one deterministic model: sizes without a p-value."
 )
+INTERVAL_CAPTION = f"Intervals of the mean: {INTERVAL_LABEL} ({{rows}} TRs that count), no confidence interval over films or people."
+NO_INTERVAL = f"No interval of the mean is given: {{rows}} TRs count, and one needs {LEAST_ROWS}."
 
 
 def design_facts(found: Factorial) -> dict[str, Any]:
@@ -61,7 +65,8 @@ def design_facts(found: Factorial) -> dict[str, Any]:
     responses = found.cells[0, 0].responses
     valid = found.valid
     counted = int(valid.sum())
-    caption = " ".join(text for text in (DESIGN_CAPTION.format(rows=counted), caption_for("interval difference", counted)) if text)
+    intervals = (INTERVAL_CAPTION.format(rows=counted), caption_for("interval difference", counted))
+    caption = " ".join(text for text in (DESIGN_CAPTION, *(intervals if counted >= LEAST_ROWS else (NO_INTERVAL.format(rows=counted),))) if text)
     whole = tested_curves()
     courses = _stacked(found)[..., [curve_ids().index(curve) for curve in whole]].transpose(0, 3, 1, 2)
     scale = float(np.abs(courses).max()) / STEPS or 1.0
@@ -133,8 +138,8 @@ def set_facts(found: SetComparison, *, names: tuple[Sequence[str], Sequence[str]
     Returns
     -------
     dict
-        ``rows``: one for each network and group with the columns of :meth:`SetComparison.frame`; ``caption``; ``sizes``: the statistic of every
-        clip, [2][clips][curves].
+        ``rows``: one for each network and group with the columns of :meth:`SetComparison.frame`; ``caption``; ``test``: what the p-values rest on;
+        ``sizes``: the statistic of every clip, [2][clips][curves]; ``counted``: TRs it is taken over, [2][clips].
     """
     responses = found.a[0].responses
     frame = found.frame()
@@ -152,7 +157,9 @@ def set_facts(found: SetComparison, *, names: tuple[Sequence[str], Sequence[str]
         "model": responses.model_title,
         "calibrated": responses.extra.get("calibrated", "unknown"),
         "caption": found.caption,
+        "test": _test(found),
         "rows": rows,
+        "counted": [list(side) for side in found.counted],
         "sizes": [[[_plain(value) for value in clip] for clip in side] for side in (found.sizes_a, found.sizes_b)],
     }
 
@@ -170,22 +177,36 @@ def write_set(found: SetComparison, folder: Path, *, names: tuple[Sequence[str],
     folder = _made(folder)
     facts = set_facts(found, names=names, change=change)
     about = {"simulated": facts["simulated"], "calibrated": facts["calibrated"], "statistic": found.statistic, "paired": found.paired}
+    about |= {"change": change or "n/a", "model": facts["model"], "whose": found.who}
     tested, atlas = found.parcels, load_atlas()
-    numbers = {"t": tested.t, "p": tested.p, "p_max": tested.p_max, "q_fdr": tested.q_fdr}
+    numbers = {"difference": found.parcel_difference, "t": tested.t, "p": tested.p, "p_max": tested.p_max, "q_fdr": tested.q_fdr}
     parcels = pandas.DataFrame({"label": atlas.labels, "network": atlas.networks, **numbers}, index=pandas.RangeIndex(1, 1001, name="parcel"))
     sizes = [
-        {"set": side, "number": number, "clip": name, **dict(zip(tested_curves(), values, strict=True))}
-        for side, held, values_of in zip("AB", facts["names"], (found.sizes_a, found.sizes_b), strict=True)
-        for number, (name, values) in enumerate(zip(held, values_of, strict=True), 1)
+        {"set": side, "number": number, "clip": name, **_of_clip(result, counted), **dict(zip(tested_curves(), values, strict=True))}
+        for side, *told in zip("AB", facts["names"], (found.a, found.b), found.counted, (found.sizes_a, found.sizes_b), strict=True)
+        for number, (name, result, counted, values) in enumerate(zip(*told, strict=True), 1)
     ]
     files = (
-        write_table(found.frame().assign(**about, n_a=len(found.a), n_b=len(found.b)), folder / SET_TABLE),
-        write_table(parcels.assign(**about), folder / PARCELS_TABLE),
+        write_table(found.frame().assign(**about, **facts["test"]), folder / SET_TABLE),
+        write_table(parcels.assign(**about, **facts["test"]), folder / PARCELS_TABLE),
         write_table(pandas.DataFrame(sizes).set_index(["set", "number"]).assign(**about), folder / CLIPS_TABLE),
     )
     with whole_file(folder / SET) as part:
         part.write_text(json.dumps(facts, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
     return (*files, folder / SET)
+
+
+def _test(found: SetComparison) -> dict[str, Any]:
+    """What the p-values of a set rest on."""
+    tested = found.curves
+    about = {"n_a": len(found.a), "n_b": len(found.b), "relabellings": tested.n_permutations, "exact": tested.exact, "seed": found.seed}
+    return about | {"smallest_p": _plain(tested.smallest_p)}
+
+
+def _of_clip(result: Result, counted: int) -> dict[str, Any]:
+    """Which film a run of a set was of, what was done to it, and how long it is."""
+    done = done_to(result) or "n/a"
+    return {"sha256": result.clip.sha256, "done": done, "seconds": result.clip.duration, "trs": result.responses.n_trs, "trs_counted": counted}
 
 
 def _made(folder: Path) -> Path:

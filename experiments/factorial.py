@@ -20,7 +20,8 @@ from experiments.findings import label_of
 from experiments.intake import Film, admitted
 from experiments.null_band import curves_with_mean
 from experiments.predict import Result
-from extractors.edit_language import edits_text, parse_edits
+from extractors.clip import Clip
+from extractors.edit_language import edits_text, parse_edits, words_policy
 from extractors.errors import SelectionError
 from extractors.grid import TR, counting_rows
 from extractors.stages import passing_on
@@ -110,7 +111,7 @@ def crossed(
     film : path, Clip, Result or Condition
         Of a condition its film, words and recogniser count.
     first, second : str
-        In the language of :mod:`extractors.edit_language`; neither may move the film in time.
+        In the language of :mod:`extractors.edit_language`; see :func:`crossable` for what cannot be crossed.
     factors : tuple of two str
     model, settings, allow_short : as for :func:`experiments.comparison.compare`
     seed : int
@@ -123,9 +124,9 @@ def crossed(
     Raises
     ------
     SelectionError
-        ``rows_differ`` when the cells do not have equal rows.
+        Those of :func:`crossable`.
     """
-    texts = [edits_text(parse_edits(text)) for text in (first, second)]
+    texts = crossable(first, second)
     settings = settings or get_settings()
     if isinstance(film, Result):
         base = Condition(film=(yield from passing_on(clip_of(film, settings=settings))), transcript=film.transcript)
@@ -135,6 +136,33 @@ def crossed(
     conditions = {cell: replace(base, edits=text, lesions="") for cell, text in chosen.items()}
     levels = (("as it is", texts[0]), ("as it is", texts[1]))
     yield from factorial(conditions, factors=factors, levels=levels, model=model, settings=settings, seed=seed, allow_short=allow_short)
+
+
+def crossable(first: str, second: str) -> tuple[str, str]:
+    """Two texts of edits that can be crossed, canonical.
+
+    Raises
+    ------
+    SelectionError
+        ``nothing_changed`` for an empty one; ``time_moves`` for one that moves the film in time; ``same_change`` and ``same_words`` where the second
+        would do nothing beside the first.
+    EditError
+        For a text that cannot be read.
+    """
+    read = [parse_edits(text) for text in (first, second)]
+    for edits in read:
+        if not edits:
+            raise SelectionError("nothing_changed", "A design needs two changes.", "Choose both, for example blank and mute.")
+        if moved := [edit for edit in edits if "time" in edit.touches]:
+            said = f"{moved[0].kind.label} moves the film in time, so the four conditions could not be compared TR by TR."
+            raise SelectionError("time_moves", said, "Choose a change that leaves time alone.")
+    if read[0][0].name == read[1][0].name:
+        raise SelectionError("same_change", "Both changes are of one kind, and the second would replace the first.", "Choose another change.")
+    for edits, rest in (read, read[::-1]):
+        if all(edit.name == "words" for edit in edits) and words_policy(rest) == words_policy(edits):
+            said = "The other change takes the words away already, so taking them away cannot be crossed with it."
+            raise SelectionError("same_words", said, "Choose one that leaves the words to be read, as muting with words still read does.")
+    return edits_text(read[0]), edits_text(read[1])
 
 
 def both(first: str, second: str) -> str:
@@ -149,7 +177,7 @@ def pictures_by_sounds(
     one: Film | Result,
     other: Film | Result,
     *,
-    names: tuple[str, str] = ("the first", "the second"),
+    names: tuple[str, str] | None = None,
     model: Any = None,
     settings: Settings | None = None,
     seed: int = 0,
@@ -163,7 +191,7 @@ def pictures_by_sounds(
     ----------
     one, other : path, Clip or Result
     names : tuple of two str
-        What people call them.
+        What people call them; by default the names of their files.
     model, settings, seed, allow_short : as for :func:`crossed`
 
     Yields
@@ -173,14 +201,21 @@ def pictures_by_sounds(
 
     Raises
     ------
+    SelectionError
+        ``same_clip`` when both are one film.
     CineglassError
         What admitting, editing and predicting raise.
     """
     settings = settings or get_settings()
-    films = []
+    films: list[Clip] = []
     for film in (one, other):
         entering = clip_of(film, settings=settings) if isinstance(film, Result) else admitted(film, settings=settings, allow_short=allow_short)
         films.append((yield from passing_on(entering)))
+    if films[0].sha256 == films[1].sha256:
+        raise SelectionError("same_clip", "Both clips are the same film: there is nothing to cross.", "Choose another clip.")
+    if names is None:
+        names = (films[0].name, films[1].name)
+        names = names if names[0] != names[1] else (f"{names[0]} (first)", f"{names[1]} (second)")
     rows = min(film.n_trs for film in films)
     cut = ["" if film.n_trs == rows else f"trim start=0 end={rows * TR:.2f}" for film in films]
     conditions = {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -14,9 +15,9 @@ from encoder.curves import curve_ids, curve_means
 from encoder.ensemble import read
 from encoder.waiting_model import WaitingModel
 from experiments.comparison import first_result
-from experiments.conditions import Condition, changed, run_condition
+from experiments.conditions import Condition, changed, run_condition, source_of
 from experiments.findings import label_of
-from experiments.intake import Film
+from experiments.intake import Film, admitted
 from experiments.predict import Result
 from extractors.edit_language import edits_text, parse_edits
 from extractors.errors import SelectionError, StatisticsError
@@ -48,7 +49,10 @@ class SetComparison:
         The statistic of every clip.
     curves, parcels : PermutationResult
         Tests of A - B for each curve (:func:`encoder.curves.curve_ids` without halves) and each of the 1000 parcels.
+    parcel_difference : float64 [1000]
+        Mean of A - B of every parcel, in the statistic's unit.
     seed : int
+        Of random relabellings; of no weight where all are used.
     """
 
     a: tuple[Result, ...]
@@ -60,7 +64,31 @@ class SetComparison:
     sizes_b: np.ndarray
     curves: PermutationResult
     parcels: PermutationResult
+    parcel_difference: np.ndarray
     seed: int
+
+    @cached_property
+    def counted(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """How many TRs of every clip of A and of B the statistic is taken over."""
+        first, second = (tuple(int(counting_rows(result.responses.valid).sum()) for result in side) for side in (self.a, self.b))
+        return first, second
+
+    @property
+    def calibrated(self) -> str:
+        """Whether means of this model may be read as sizes: "yes", "no" or "unknown", from its card."""
+        return str(self.a[0].responses.extra.get("calibrated", "unknown"))
+
+    @property
+    def who(self) -> str:
+        """Whose responses these are, for people."""
+        return "the mean of the subjects" if self.subject is None else self.a[0].responses.select((self.subject,)).subject_labels[0]
+
+    @property
+    def _shortest(self) -> str:
+        """A sentence where clips are so short that no row is valid."""
+        every = (*self.a, *self.b)
+        short = sum(not result.responses.valid.any() for result in every)
+        return f"No row rests on a full past in {short} of {len(every)} runs, which are too short: all their rows were taken." if short else ""
 
     def frame(self) -> pandas.DataFrame:
         """A row for each network and group: means, their difference, t, p, p corrected by the largest statistic, and q (FDR)."""
@@ -85,17 +113,24 @@ class SetComparison:
     @property
     def caption(self) -> str:
         """What the p-values are, in words."""
+        few, many = min(map(min, self.counted)), max(map(max, self.counted))
+        span = f"{few} TRs" if few == many else f"{few} to {many} TRs a clip"
         n = f"{len(self.a)} pairs of clips" if self.paired else f"{len(self.a)} and {len(self.b)} clips"
-        how = "all relabellings" if self.curves.exact else f"{self.curves.n_permutations} random relabellings (seed {self.seed})"
-        who = "the mean of the subjects" if self.subject is None else self.a[0].responses.select((self.subject,)).subject_labels[0]
-        what = "mean over the valid rows, z" if self.statistic == "mean" else "logarithm of the SD over the valid rows"
-        test = "Signs" if self.paired else "Labels"
-        return (
-            f"{test} of {n} permuted, {how}; {who}; statistic: {what}. The smallest p that can be reached is {self.curves.smallest_p:.2g}. "
-            "p_max is corrected over all rows by the largest statistic, q_fdr is the false discovery rate. "
-            "It speaks of clips like these, not of people: subjects share one model and are never counted. "
-            + caption_for("sign_flip" if self.paired else "label_permutation", min(len(self.a), len(self.b)))
-        ).strip()
+        unit = "pair of clips" if self.paired else "clip"
+        what = f"mean over the valid rows ({span}), z" if self.statistic == "mean" else f"logarithm of the SD over the valid rows ({span})"
+        tested, moved = self.curves, "Signs" if self.paired else "Labels"
+        drawn = f"all {tested.n_permutations} ways (exact)" if tested.exact else f"{tested.n_permutations} random ways (seed {self.seed})"
+        uncalibrated = self.statistic == "mean" and self.calibrated != "yes"
+        told = (
+            f"{moved} of {n} permuted in {drawn}; {self.who}; statistic: {what}.",
+            f"t is that of A - B. What is counted is the {unit}: subjects share one model and are never n.",
+            f"The smallest p that can be reached is {tested.smallest_p:.2g}. p is two-sided; p_max is corrected over all {len(tested_curves())} rows "
+            "by the largest statistic, q_fdr is the false discovery rate. It speaks of clips like these, not of people.",
+            self._shortest,
+            "This model is not calibrated: its means are no sizes and rank no network." if uncalibrated else "",
+            caption_for("sign_flip" if self.paired else "label_permutation", min(len(self.a), len(self.b))),
+        )
+        return " ".join(text for text in told if text)
 
 
 def tested_curves() -> tuple[str, ...]:
@@ -135,19 +170,19 @@ def compare_sets(
     Yields
     ------
     Stage
-        Of every clip; the last item is the :class:`SetComparison`.
+        Of every clip, all films being let in first; the last item is the :class:`SetComparison`.
 
     Raises
     ------
     StatisticsError
         ``too_few`` when 0.05 cannot be reached, before anything is computed.
     SelectionError
-        For pairs of unequal number, or more than 200 clips.
+        For pairs of unequal number, more than 200 clips, or ``twice`` for a film that would be counted twice: before anything is predicted.
     """
     settings = settings or get_settings()
     edits = edits_text(parse_edits(b)) if isinstance(b, str) else None
     paired = paired or edits is not None
-    others = a if edits is not None else b
+    others = a if isinstance(b, str) else b
     if statistic is not None and statistic not in STATISTICS:
         said = f"Allowed values of statistic are {', '.join(STATISTICS)}, but got {str(statistic)[:40]!r} instead."
         raise StatisticsError("unknown_statistic", said, "Choose one of them.")
@@ -156,17 +191,20 @@ def compare_sets(
     if max(len(a), len(others)) > MOST_CLIPS:
         raise SelectionError("too_many_clips", f"A set holds at most {MOST_CLIPS} clips.", "Leave some out.")
     smallest_p(len(a), len(others), paired=paired)
+    first_films = yield from passing_on(_let_in(a, settings, allow_short))
+    second_films = [] if edits is not None else (yield from passing_on(_let_in(others, settings, allow_short)))
+    no_film_twice(first_films, second_films, paired=paired)
     waiting = None
     if model is None or isinstance(model, str):
         waiting = WaitingModel(read(model or settings.model, settings=settings), device=settings.device)
     how = {"model": waiting or model, "settings": settings, "allow_short": allow_short}
     first, second = [], []
     try:
-        for item in a:
+        for item in first_films:
             first.append((yield from passing_on(_result(item, waiting, film=edits is not None, **how))))
             if edits is not None:
                 second.append((yield from passing_on(run_condition(changed(first[-1], edits), **how))))
-        for item in others[len(second) :]:
+        for item in second_films:
             second.append((yield from passing_on(_result(item, waiting, film=False, **how))))
     finally:
         if waiting is not None:
@@ -196,7 +234,8 @@ def of_results(
         curves, parcels = sign_flip(of_a - of_b, seed=seed), sign_flip(parcels_a - parcels_b, seed=seed)
     else:
         curves, parcels = label_permutation(of_a, of_b, seed=seed), label_permutation(parcels_a, parcels_b, seed=seed)
-    return SetComparison(tuple(a), tuple(b), paired, statistic, subject, of_a, of_b, curves, parcels, seed)
+    apart = parcels_a.mean(0) - parcels_b.mean(0)
+    return SetComparison(tuple(a), tuple(b), paired, statistic, subject, of_a, of_b, curves, parcels, apart, seed)
 
 
 def smallest_p(n: int, m: int, *, paired: bool) -> float:
@@ -211,7 +250,46 @@ def smallest_p(n: int, m: int, *, paired: bool) -> float:
     return (sign_flip(nothing) if paired else label_permutation(nothing, np.zeros((m, 1)))).smallest_p
 
 
-def _result(item: Film | Result | Condition, waiting: WaitingModel | None, *, film: bool, **how: Any) -> Generator[Any, None, None]:
+def no_film_twice(a: Sequence[Result | Condition], b: Sequence[Result | Condition], *, paired: bool) -> None:
+    """Refuse a film that would be counted twice; of pairs, both sides of one pair may be the same film.
+
+    Parameters
+    ----------
+    a, b : sequence of Result or Condition
+        With films that were let in; ``b`` is empty where it is made of ``a``.
+    paired : bool
+
+    Raises
+    ------
+    SelectionError
+        ``twice``.
+    """
+    counted = [tuple(pair) for pair in zip(a, b, strict=True)] if paired and b else [(one,) for one in (*a, *b)]
+    seen: dict[str, str] = {}
+    for together in counted:
+        here: dict[str, str] = {}
+        for item in together:
+            sha256, name = (source_of(item), item.clip.name) if isinstance(item, Result) else (item.film.sha256, item.film.name)
+            if sha256 in seen:
+                names = name if name == seen[sha256] else f"{name} and {seen[sha256]}"
+                said = f"{names} is in the set twice" if name == seen[sha256] else f"{names} are the same film"
+                raise SelectionError("twice", f"{said}, and a film counts once.", "Take one of them out.")
+            here[sha256] = name
+        seen |= here
+
+
+def _let_in(items: Sequence[Film | Result | Condition], settings: Settings, allow_short: bool) -> Generator[Any, None, None]:
+    """The items with their films let in; the last item is the list of them. What cannot be taken is said before anything is predicted."""
+    found: list[Result | Condition] = []
+    for item in items:
+        if not isinstance(item, Result):
+            condition = item if isinstance(item, Condition) else Condition(film=item)
+            item = replace(condition, film=(yield from passing_on(admitted(condition.film, settings=settings, allow_short=allow_short))))
+        found.append(item)
+    yield found
+
+
+def _result(item: Result | Condition, waiting: WaitingModel | None, *, film: bool, **how: Any) -> Generator[Any, None, None]:
     """The result of one clip; a finished one of this model is taken as it is, unless its film is still to be edited."""
     same = isinstance(item, Result) and (waiting is None or item.responses.weights_sha256 == waiting.weights_sha256)
     if same and not film:

@@ -207,30 +207,31 @@ def say_design(found: Factorial, files: Sequence[Path]) -> None:
     from experiments.design_files import design_facts
 
     facts = design_facts(found)
-    say_notes((*found.cells[0, 0].responses.warnings, facts["caption"]))
+    contrasts = [f"{name}, {pair[1]} less {pair[0]}" for name, pair in zip(found.factors, found.levels, strict=True)]
+    say_notes((*found.cells[0, 0].responses.warnings, facts["caption"], f"Main effects: {'; '.join(contrasts)}."))
     mean = facts["calibrated"] == "yes"
     effects = dict(zip(("first", "second", "interaction"), (*found.factors, "interaction"), strict=True))
     for row in facts["tables"]["mean"]:
         if "-" not in row["curve"]:
             told = [f"{name} {row[key]:+.2f} z" if mean else f"{name} {_share(row[f'{key}_size'])}" for key, name in effects.items()]
             print(f"{row['label']}: {', '.join(told)}")
-    _say_files(found.cells[0, 0], files)
+    _say_files(found.cells[0, 0], files, "the mean of the subjects")
 
 
 def say_set(found: SetComparison, files: Sequence[Path]) -> None:
     """What a comparison of sets found, a line for each network and group; its caption before it on stderr."""
     say_notes((found.caption,))
-    uncalibrated = found.statistic == "mean" and found.a[0].responses.extra.get("calibrated") != "yes"
+    uncalibrated = found.statistic == "mean" and found.calibrated != "yes"
     for row in found.frame().itertuples():
         size = "" if uncalibrated else f"A - B {row.difference:+.3f}, "
         print(f"{row.label}: {size}t {row.t:.2f}, p {row.p:.3g}, p_max {row.p_max:.3g}, q {row.q_fdr:.3g}")
-    _say_files(found.a[0], files)
+    _say_files(found.a[0], files, found.who)
 
 
-def _say_files(result: Result, files: Sequence[Path]) -> None:
+def _say_files(result: Result, files: Sequence[Path], who: str) -> None:
     mark = "SIMULATED. " if result.responses.simulated else ""
     names = ", ".join(file.name for file in files)
-    print(f"{mark}{result.responses.model_title}, mean of {len(result.responses.subjects)} brains; {names} in {files[0].parent}")
+    print(f"{mark}{result.responses.model_title}, {who}; {names} in {files[0].parent}")
 
 
 def _share(size: float | None) -> str:

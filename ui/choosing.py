@@ -13,7 +13,7 @@ from extractors.clip import Clip
 from extractors.grid import valid_rows
 from settings import Settings
 from ui import model, run, stimulus
-from ui.sessions import Visit
+from ui.sessions import Visit, remember
 
 if TYPE_CHECKING:
     from experiments.models import ModelState
@@ -53,10 +53,7 @@ class Choosing:
 
     def take(self, state: ModelState, request: gr.Request) -> None:
         """Remember which model a visitor's next run takes."""
-        self.chosen.pop(request.session_hash, None)
-        self.chosen[request.session_hash] = state.id
-        for visitor in list(self.chosen)[:-MOST_CHOICES]:
-            del self.chosen[visitor]
+        remember(self.chosen, request.session_hash, state.id, MOST_CHOICES)
 
     def choose(self, visit: Visit, event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
         """Take another model for the next run; what is in the player stays."""

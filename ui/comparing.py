@@ -14,17 +14,17 @@ import gradio as gr
 
 from encoder.lesions import known_in_training, parse_lesions
 from extractors.edit_language import parse_edits
-from extractors.errors import CineglassError, ModelError
+from extractors.errors import CineglassError
 from extractors.stages import Stage
 from settings import Settings
 from ui import experiment, run
 from ui.choosing import Choosing
 from ui.experiment import Base, Bench
 from ui.files import comparison_folder
-from ui.line import Job, Line
-from ui.model import needs_plan, why_not
+from ui.line import Job, Line, ended, news
+from ui.model import needs_plan, ready, why_not
 from ui.player import failed, kept, working
-from ui.sessions import Shelf, Visit
+from ui.sessions import Shelf, Visit, remember
 from ui.shown import RUN_FILM, Shown, of_comparison
 
 if TYPE_CHECKING:
@@ -35,10 +35,6 @@ if TYPE_CHECKING:
     from experiments.predict import Result
     from extractors.clip import Clip
     from ui.events import Parts
-
-POLL_S = 0.2
-MOST_BENCHES = 1000
-"""Visitors whose choice of changes is remembered."""
 
 DONE = "A and B are in the player: press x to swap them, d for A − B. What changed stands in the tab Compare A/B."
 AWAY = "Sensitivity to small changes is known by now. Comparing again shows it at once: nothing is computed a second time."
@@ -166,10 +162,7 @@ class Comparing:
         return self._put(bench, request)
 
     def _put(self, bench: Bench, request: gr.Request) -> Bench:
-        self.benches.pop(request.session_hash, None)
-        self.benches[request.session_hash] = bench
-        for visitor in list(self.benches)[:-MOST_BENCHES]:
-            del self.benches[visitor]
+        remember(self.benches, request.session_hash, bench)
         return bench
 
     def take_from(self, comparison: Comparison, request: gr.Request) -> None:
@@ -264,25 +257,23 @@ class Comparing:
         except CineglassError as error:
             yield {section.status: run.failed(error), **await self.look(visit, request)}
             return
-        told, said, token = None, "", ""
+        said, token = "", ""
+
+        def now(position: int) -> tuple[dict[str, Any], Compared | None]:
+            return _status(job, position, token), job.result
+
         resting = {self.parts.run.run: gr.update(interactive=False), self.parts.run.why: run.why_value(RUNNING)}
         try:
             yield {section.status: _status(job, 0, ""), self.parts.run.status: run.empty(), **resting, **await self.look(visit, request)}
-            while not job.over:
-                if not token and job.result is not None and not job.stopping:
-                    token = job.result.token
-                    changes = await asyncio.to_thread(self._finish, job.result, visit, request)
-                    yield changes | await self.look(visit, request)
-                status = _status(job, self.runs.position(job), token)
-                if status != told and not job.stopping:
-                    told = status
-                    changes = {section.status: status}
-                    waits = job.state == "running" and not token and job.id not in self.elsewhere
-                    if waits and run.active_message(job) != said:
-                        said = run.active_message(job)
-                        changes[self.parts.player] = working(said, progress=status["fraction"])
-                    yield changes
-                await asyncio.sleep(POLL_S)
+            async for status, compared in news(job, self.runs, now):
+                changes = {section.status: status}
+                if compared is not None and not token:
+                    token = compared.token
+                    changes = await asyncio.to_thread(self._finish, compared, visit, request) | await self.look(visit, request)
+                elif job.state == "running" and not token and job.id not in self.elsewhere and run.active_message(job) != said:
+                    said = run.active_message(job)
+                    changes[self.parts.player] = working(said, progress=status["fraction"])
+                yield changes
             if job.id not in self.left:
                 yield await self._end(job, visit, token, request)
         finally:
@@ -314,10 +305,7 @@ class Comparing:
         job = self.runs.of(request.session_hash)
         token = job.result.token if job.result is not None else ""
         self.runs.stop_visitor(request.session_hash)
-        for _ in range(10):  # a stage ends within a second or so; the buttons wait for that
-            if job.over:
-                break
-            await asyncio.sleep(POLL_S)
+        await ended(job)
         changes = {self.parts.experiment.status: _stopped(job, token)} | ({} if token else {self.parts.player: kept()})
         return changes | await self._rest(visit, request)
 
@@ -331,9 +319,7 @@ class Comparing:
         self.benches.pop(visitor, None)
 
     def _join(self, visit: Visit, bench: Bench, request: gr.Request) -> Job:
-        state = self.choosing.state(request)
-        if state is None or state.state != "ready":
-            raise ModelError("model_not_ready", why_not(state, clip=True), state.way_out if state is not None else "Choose another model.")
+        state = ready(self.choosing.state(request))
         if bench.error is not None:
             raise bench.error
         base, clip, result = self.base(visit, state)

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from extractors.errors import CineglassError, ModelError, SelectionError
+from experiments.factorial import crossable
+from extractors.errors import CineglassError, SelectionError
 from extractors.stages import Stage, stage_clock
 from settings import Settings
 from ui import designs, run
 from ui.amounts import expected
 from ui.choosing import Choosing
-from ui.designs import DESIGN, EDITS_OF_ONE, HERE, ONE_CHANGE, Wanted, check, factors_of, levels_of, set_clips, wanted_of
+from ui.designs import DESIGN, EDITS_OF_ONE, HERE, ONE_CHANGE, Wanted, check, factors_of, set_clips, wanted_of
 from ui.experiment import STAGES, Base
-from ui.line import Job, Line, in_plain_words
-from ui.model import needs_plan, why_not
-from ui.sessions import Shelf, Visit
+from ui.line import Job, Line, ended, in_plain_words, news
+from ui.model import needs_plan, ready
+from ui.sessions import Shelf, Visit, remember
 
 if TYPE_CHECKING:
     from experiments.comparison import Comparison
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from extractors.clip import Clip
     from ui.events import Parts
 
-POLL_S = 0.2
-MOST_VISITORS = 1000
 MOST_PRICED = 30
 """Clips of a set that are looked at for a price; of more, the price is told from as many."""
 RUNNING = "A run or a comparison is going. Wait for it, or stop it."
@@ -123,10 +122,7 @@ class Designing:
     def _take(self, event: gr.EventData, request: gr.Request) -> Wanted:
         names = ("mode", "cross", "first", "second", "one", "other", "pairs", "change", "clips", "a", "b", "paired", "seq")
         wanted = wanted_of({name: getattr(event, name, None) for name in names})
-        self._wanted.pop(request.session_hash, None)
-        self._wanted[request.session_hash] = wanted
-        for visitor in list(self._wanted)[:-MOST_VISITORS]:
-            del self._wanted[visitor]
+        remember(self._wanted, request.session_hash, wanted)
         return wanted
 
     def _clips(self, visit: Visit, base: Base, request: gr.Request) -> list[tuple[str, str, str]]:
@@ -171,7 +167,7 @@ class Designing:
             return sum(step.seconds for step in steps)
 
         if wanted.mode == DESIGN and wanted.cross == EDITS_OF_ONE:
-            levels = levels_of(wanted)
+            levels = crossable(wanted.first, wanted.second)
             source = result or Condition(film=clip, transcript=visit.transcript if visit.given else None)
             return sum(price(source, edits) for edits in ("", *levels, both(*levels)))
         if wanted.mode == DESIGN:
@@ -198,15 +194,10 @@ class Designing:
         except Exception as error:
             yield {tab.status: _still(run.failed(in_plain_words(error))), **await self.look(visit, request)}
             return
-        told = None
         try:
             yield {tab.status: _status(job, 0), **await self.look(visit, request)}
-            while not job.over:
-                status = _status(job, self.runs.position(job))
-                if status != told and not job.stopping:
-                    told = status
-                    yield {tab.status: status}
-                await asyncio.sleep(POLL_S)
+            async for status in news(job, self.runs, lambda position: _status(job, position)):
+                yield {tab.status: status}
             changes: dict[Any, Any] = {tab.status: _status(job, 0)}
             if job.state == "done":
                 token, value = job.result
@@ -223,10 +214,7 @@ class Designing:
         if job is None or not self.going(request):
             return await self.look(visit, request)
         self.runs.stop(job)
-        for _ in range(10):  # a stage ends within a second or so; the button waits for that
-            if job.over:
-                break
-            await asyncio.sleep(POLL_S)
+        await ended(job)
         return {self.parts.designs.status: _stopped(job), **await self.look(visit, request)}
 
     def going(self, request: gr.Request) -> bool:
@@ -240,9 +228,7 @@ class Designing:
         self._opened.pop(visitor, None)
 
     def _join(self, wanted: Wanted, visit: Visit, request: gr.Request) -> Job:
-        state = self.choosing.state(request)
-        if state is None or state.state != "ready":
-            raise ModelError("model_not_ready", why_not(state, clip=True), state.way_out if state is not None else "Choose another model.")
+        state = ready(self.choosing.state(request))
         base, _, _ = self._base(visit, state)
         names = {HERE: base.title} | {key: title for key, title, _ in self._clips(visit, base, request)}
         check(wanted, base, names)
@@ -259,7 +245,7 @@ class Designing:
         """What a person calls the four conditions, and what runs them."""
         how = {"model": state.id, "settings": self.settings}
         if wanted.cross == EDITS_OF_ONE:
-            levels, source = levels_of(wanted), self._source(HERE, visit, request)
+            levels, source = crossable(wanted.first, wanted.second), self._source(HERE, visit, request)
             title, factors = names[HERE], factors_of(levels)
             labels = ["As it is", levels[1], levels[0], f"{levels[0]}, and {levels[1]}"]
 
@@ -289,10 +275,12 @@ class Designing:
         self, wanted: Wanted, names: Mapping[str, str], visit: Visit, state: ModelState, request: gr.Request
     ) -> tuple[list[str], Callable[[], Iterator[Any]]]:
         """The same of a set: only what has to be run has a stage."""
+        from experiments.sets import compare_sets, no_film_twice
+
         first, second = set_clips(wanted)
         change = wanted.change if wanted.pairs == ONE_CHANGE else ""
         sources = [[self._source(key, visit, request) for key in side] for side in (first, second)]
-        _no_film_twice([source for side in sources for source in side])
+        no_film_twice(*sources, paired=wanted.paired or bool(change))
         labels = []
         for keys, held in zip((first, second), sources, strict=True):
             for key, source in zip(keys, held, strict=True):
@@ -302,8 +290,6 @@ class Designing:
         about = {"paired": wanted.paired or bool(change), "model": state.id, "settings": self.settings}
 
         def job() -> Iterator[Any]:
-            from experiments.sets import compare_sets
-
             return compare_sets(sources[0], change or sources[1], **about)
 
         def kept(found: SetComparison) -> Iterator[Any]:
@@ -384,17 +370,6 @@ def _told(job: Iterator[Any], n: int, kept: Callable[[Any], Iterator[Any]]) -> I
     finally:
         job.close()
     yield from kept(found)
-
-
-def _no_film_twice(sources: Sequence[Any]) -> None:
-    """A run of a clip and the clip are one film, and would count as two."""
-    seen: dict[str, str] = {}
-    for source in sources:
-        clip = source.clip if hasattr(source, "clip") else source.film
-        if clip.sha256 in seen:
-            said = f"{clip.name} and {seen[clip.sha256]} are the same film, and a film counts once."
-            raise SelectionError("twice", said, "Take one of them out.")
-        seen[clip.sha256] = clip.name
 
 
 def _status(job: Job, position: int) -> dict[str, Any]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from experiments.factorial import crossable
 from experiments.sets import MOST_CLIPS, smallest_p
-from extractors.edit_language import EDITS, edits_text, parse_edits, words_policy
+from extractors.edit_language import EDITS, edits_text, parse_edits
 from extractors.errors import CineglassError, SelectionError
 from ui import run
 from ui.experiment import Base, Bench, experiment_value
@@ -130,7 +131,7 @@ def check(wanted: Wanted, base: Base, names: Mapping[str, str]) -> str:
     if wanted.mode == DESIGN and wanted.cross == EDITS_OF_ONE:
         if not base.title:
             raise SelectionError("no_clip", "Choose a clip first: an example, or your own.", "")
-        levels_of(wanted)
+        crossable(wanted.first, wanted.second)
         return ""
     chosen = _keys(wanted)
     if missing := [key for key in chosen if key and key not in names]:
@@ -163,33 +164,6 @@ def _check_set(wanted: Wanted, names: Mapping[str, str]) -> str:
             raise SelectionError("unequal_sets", f"Pairs need as many clips in A as in B, but got {n} and {m}.", "Add the missing clips.")
     least = smallest_p(n, m, paired=paired)
     return f"{n} pairs of clips" + _reach(least) if paired else f"{n} and {m} clips" + _reach(least)
-
-
-def levels_of(wanted: Wanted) -> tuple[str, str]:
-    """The two edits of a design, canonical.
-
-    Raises
-    ------
-    CineglassError
-        When either cannot be read, moves the film in time, or would do nothing beside the other.
-    """
-    texts = []
-    for text in (wanted.first, wanted.second):
-        edits = parse_edits(text)
-        if not edits:
-            raise SelectionError("nothing_changed", "Choose both changes.", "")
-        if moved := [edit for edit in edits if "time" in edit.touches]:
-            said = f"{moved[0].kind.label} moves the film in time, so the four conditions could not be compared TR by TR."
-            raise SelectionError("time_moves", said, "Choose a change that leaves time alone.")
-        texts.append(edits_text(edits))
-    if len({parse_edits(text)[0].name for text in texts}) == 1:
-        raise SelectionError("same_change", "Both changes are of one kind, and the second would replace the first.", "Choose another change.")
-    for text, rest in (texts, texts[::-1]):
-        edits = parse_edits(text)
-        if all(edit.name == "words" for edit in edits) and words_policy(parse_edits(rest)) == words_policy(edits):
-            said = "The other change takes the words away already, so taking them away cannot be crossed with it."
-            raise SelectionError("same_words", said, f"Choose {HOW['mute-read']!r} instead.")
-    return texts[0], texts[1]
 
 
 def factors_of(levels: Sequence[str]) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from extractors.errors import CineglassError, ModelError
+from extractors.errors import CineglassError
 from settings import Settings
 from ui import export, run, stimulus, trust, words
 from ui.choosing import Choosing
@@ -26,17 +26,17 @@ from ui.experiment import ExperimentSection
 from ui.export import ExportTab
 from ui.exporting import Exporting
 from ui.files import comparison_folder
-from ui.line import Job, Line, in_plain_words
+from ui.line import POLL_S, Job, Line, in_plain_words, news
 from ui.making import Making
 from ui.measured import Measuring, measured_value
-from ui.model import Offer, why_not
+from ui.model import Offer, ready
 from ui.my_runs import MyRuns, RunsTab
 from ui.opening import Opening
 from ui.panel import Panel
 from ui.player import Player, failed, kept, working
 from ui.returning import Returning
 from ui.run import RunSection
-from ui.sessions import NO_CLIP, NO_WORDS, Shelf, Visit
+from ui.sessions import NO_CLIP, NO_WORDS, Shelf, Visit, remember
 from ui.shown import Shown, landing, of_example, of_run, top_value
 from ui.stimulus import StimulusSection
 from ui.wording import OTHER_WORDS, Wording, file_note, line
@@ -51,12 +51,6 @@ if TYPE_CHECKING:
     from extractors.transcript import Transcript
 
 log = logging.getLogger(__name__)
-
-MOST_VISITS = 1000
-"""Visitors of whom it is known what changed while a long event of theirs went on."""
-
-POLL_S = 0.2
-"""Seconds between two looks at a job."""
 
 GIVEN = "given"
 """Choice of words: those from the visitor's file or hand."""
@@ -148,10 +142,7 @@ class Handlers:
 
     def _keep(self, visit: Visit, request: gr.Request) -> dict[Any, Any]:
         """The visit as it now is, for the browser's session and for long events that began before."""
-        self.newest.pop(request.session_hash, None)
-        self.newest[request.session_hash] = visit
-        for visitor in list(self.newest)[:-MOST_VISITS]:
-            del self.newest[visitor]
+        remember(self.newest, request.session_hash, visit)
         self.returning.keep(request.session_hash, visit)
         return {self.parts.visit: visit}
 
@@ -344,30 +335,22 @@ class Handlers:
         idle = {parts.run.run: gr.update(visible=True), parts.run.stop: gr.update(visible=False)}
         state = await asyncio.to_thread(self.choosing.state, request)
         try:
-            if state is None or state.state != "ready":
-                message = why_not(state, clip=True)
-                raise ModelError("model_not_ready", message, state.way_out if state is not None else "Choose another model.")
-            job = self.runs.join(request.session_hash, self._job(visit, state), about=self.choosing.course(visit, request, state))
+            job = self.runs.join(request.session_hash, self._job(visit, ready(state)), about=self.choosing.course(visit, request, state))
         except CineglassError as error:
             # a second click while the first one runs changes nothing
             if error.code != "already_running" or self.comparing.going(request) or self.designing.going(request):
                 yield idle | {parts.run.status: run.failed(error)} | await asyncio.to_thread(self._again, visit, request)
             return
-        told: Any = None
         said = ""
         try:
             begun = {parts.run.run: gr.update(visible=False), parts.run.stop: gr.update(visible=True), parts.run.status: run.of_job(job, 0)}
             yield begun | await self.comparing.look(visit, request)
-            while not job.over:
-                status = run.of_job(job, self.runs.position(job))
-                if status != told and not job.stopping:
-                    told = status
-                    changes: dict[Any, Any] = {parts.run.status: status}
-                    if job.state == "running" and job.id not in self.looking_elsewhere and run.active_message(job) != said:
-                        said = run.active_message(job)
-                        changes[parts.player] = working(said, progress=status["fraction"])
-                    yield changes
-                await asyncio.sleep(POLL_S)
+            async for status in news(job, self.runs, lambda position: run.of_job(job, position)):
+                changes: dict[Any, Any] = {parts.run.status: status}
+                if job.state == "running" and job.id not in self.looking_elsewhere and run.active_message(job) != said:
+                    said = run.active_message(job)
+                    changes[parts.player] = working(said, progress=status["fraction"])
+                yield changes
             elsewhere = job.id in self.looking_elsewhere
             if job.state == "stopped":
                 told = idle | {parts.run.status: run.stopped(job)} | ({} if elsewhere else {parts.player: kept()})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -17,7 +16,7 @@ from extractors.errors import CineglassError, SelectionError
 from settings import Settings
 from ui import export as tab
 from ui.files import comparison_folder, example_folder
-from ui.line import Job, Line, in_plain_words
+from ui.line import Job, Line, in_plain_words, news
 from ui.sessions import Shelf, Visit
 from viz.look import Look
 
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from experiments.predict import Result
     from ui.events import Parts
 
-POLL_S = 0.25
 PLACE = re.compile(r"cineglass/(?:(examples|runs)/([\w.-]{1,200})|comparisons/([a-z0-9-]{1,100})(?:/([ab]))?)")
 SUBJECT = re.compile(r"(?:sim|subject)(\d{1,3})")
 WIDEST = 100.0
@@ -64,13 +62,8 @@ class Exporting:
                 yield {made: _failed(in_plain_words(error), visit)}
             return
         try:
-            said = None
-            while not job.over:
-                now = _working(job, self.line.position(job), visit)
-                if now != said and not job.stopping:
-                    said = now
-                    yield {made: now}
-                await asyncio.sleep(POLL_S)
+            async for now in news(job, self.line, lambda position: _working(job, position, visit)):
+                yield {made: now}
             visit = self._newest.get(request.session_hash, visit)
             if job.error is not None:
                 yield {made: _failed(job.error, visit)}

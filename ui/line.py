@@ -6,22 +6,29 @@ the position is known at every moment, and the page and the API stand in the sam
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
 import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from extractors.errors import BusyError, CacheError, CineglassError
 from extractors.stages import Stage
 
+POLL_S = 0.2
+"""Seconds between two looks at a job."""
+STOPS_S = 2.0
+"""Seconds that a job may take to stop; a stage ends within one or so."""
+
 log = logging.getLogger(__name__)
 
 State = Literal["waiting", "running", "done", "failed", "stopped"]
+Said = TypeVar("Said")
 
 
 class Job:
@@ -213,3 +220,26 @@ class Line:
             with self._lock:
                 self._running.remove(job)
             self._advance()
+
+
+async def news(job: Job, line: Line, say: Callable[[int], Said]) -> AsyncIterator[Said]:
+    """What ``say`` makes of a job and its position in the line, each time that is something new, until the job is over.
+
+    Once it was asked to stop nothing more is said: whoever asked has told the page so. Whoever listens stops the job when nobody listens any more,
+    and says what is to be said of its end.
+    """
+    told: Said | None = None
+    while not job.over:
+        said = say(line.position(job))
+        if said != told and not job.stopping:
+            told = said
+            yield said
+        await asyncio.sleep(POLL_S)
+
+
+async def ended(job: Job) -> None:
+    """Wait for a job that was asked to stop, for two seconds at most, so that the page may show its buttons again."""
+    for _ in range(round(STOPS_S / POLL_S)):
+        if job.over:
+            return
+        await asyncio.sleep(POLL_S)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from extractors.errors import CineglassError
+from extractors.errors import CineglassError, ModelError
 from settings import Settings
 from ui.amounts import expected, rounded, size
 
@@ -172,6 +172,19 @@ class Planned:
         if self.error is not None:
             return self.error.message
         return "" if self.plan.ok else self.plan.problem
+
+
+def ready(state: ModelState | None) -> ModelState:
+    """The model, if it can run now.
+
+    Raises
+    ------
+    ModelError
+        ``model_not_ready``, with its way out.
+    """
+    if state is None or state.state != "ready":
+        raise ModelError("model_not_ready", why_not(state, clip=True), state.way_out if state is not None else "Choose another model.")
+    return state
 
 
 def plan_for(id: str, duration: float, settings: Settings) -> Planned | None:

@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from stat import S_ISREG
-from typing import Any
+from typing import Any, TypeVar
 
 from extractors.clip import Clip
 from extractors.errors import CacheError
@@ -22,6 +22,9 @@ from extractors.transcript import Transcript
 from settings import Settings
 
 TOKEN = re.compile(r"[0-9a-f]{32}")
+MOST_VISITORS = 1000
+"""Visitors of whom something is remembered between their clicks."""
+Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,14 @@ NO_CLIP: dict[str, Any] = {"upload": "", "example": "", "run": "", "comparison":
 
 NO_WORDS: dict[str, Any] = {"transcript": None, "given": False, "words_file": ""}
 """Changes of a visit that has no words of its own any more."""
+
+
+def remember(held: dict[str, Kept], visitor: str, value: Kept, most: int = MOST_VISITORS) -> None:
+    """Keep a value for a visitor as the newest one; the oldest beyond ``most`` are forgotten."""
+    held.pop(visitor, None)
+    held[visitor] = value
+    for old in list(held)[:-most]:
+        del held[old]
 
 
 class Shelf:

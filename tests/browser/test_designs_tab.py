@@ -19,7 +19,7 @@ from experiments.factorial import Factorial
 from extractors.stages import stage_clock
 from tests.page_server import NASTY, serving, wait_until
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("page")]
+pytestmark = pytest.mark.browser
 MORE = 5
 
 
@@ -87,7 +87,7 @@ def visit(open_page, served, crossing):
     crossing.calibrated = "yes"
 
     def open_it(query: str = "", **how):
-        page = open_page(served[0] + query, **how)
+        page = open_page(served[0] + query, **{"still": True} | how)
         page.wait_for_function("window.__cineglass && window.__cineglass.result")
         page.evaluate("window.__cineglass.clock.pause()")
         page.get_by_role("tab", name="Designs", exact=True).click()
@@ -203,7 +203,7 @@ def test_a_set_is_refused_with_five_pairs_and_tested_between_two_lists(visit):
     rows = table(page, "A against B over clips")
     assert len(rows) == 11
     words = page.locator(".cp-design-result").inner_text()
-    assert "Labels of 4 and 4 clips permuted, all relabellings" in words
+    assert "Labels of 4 and 4 clips permuted in all 70 ways (exact)" in words
     assert page.evaluate("window.__fired") is None
     assert {"set.tsv", "parcels.tsv", "clips.tsv"} <= set(page.locator(".cp-design-files a").all_inner_texts())
 

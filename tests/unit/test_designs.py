@@ -6,23 +6,25 @@ import base64
 import json
 import math
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pandas
 import pytest
+from scipy.stats import false_discovery_control, ttest_1samp
 
 from analysis.factorial import CELLS
 from encoder.curves import curve_ids, curve_masks
 from experiments import sets
 from experiments.design_files import CELLS_TABLE, DESIGN, design_facts, set_facts, write_design, write_set
 from experiments.examples import load_example
-from experiments.factorial import EFFECTS, Factorial, both
+from experiments.factorial import EFFECTS, Factorial, both, crossable
 from experiments.ready_made import load_design, ready_made_designs
 from experiments.sets import compare_sets, of_results, smallest_p
 from extractors.errors import CineglassError, SelectionError, StatisticsError
 from extractors.stages import Stage, last
 from ui.designing import _told
-from ui.designs import Wanted, check, designs_value, factors_of, levels_of, wanted_of
+from ui.designs import Wanted, check, designs_value, factors_of, wanted_of
 from ui.experiment import Base
 
 NASTY = "=HYPERLINK(1)<img src=x onerror=alert(1)>.mp4"
@@ -40,6 +42,11 @@ def moved(result, by=0.0, *, times=1.0, name=None, calibrated=None):
     extra = result.responses.extra | ({"calibrated": calibrated} if calibrated else {})
     clip = replace(result.clip, name=name) if name else result.clip
     return replace(result, clip=clip, responses=replace(result.responses, values=values, extra=extra))
+
+
+def of_film(result, number):
+    """The same result as if it were of another film."""
+    return replace(result, clip=replace(result.clip, sha256=f"{number:064x}", name=f"film {number}.mp4"))
 
 
 @pytest.fixture(scope="module")
@@ -127,10 +134,82 @@ def test_too_few_pairs_are_refused_before_any_film_is_looked_at(tmp_path):
 
 
 def test_a_finished_result_needs_no_film_for_two_lists_and_one_of_the_same_model_is_not_run_again(result):
-    here = [moved(result, k / 50) for k in range(8)]
+    here = [of_film(moved(result, k / 50), k) for k in range(8)]
     found = last(compare_sets(here[:4], here[4:], model=result.responses.model_id))
     assert found.a == tuple(here[:4])
     assert not found.paired
+
+
+def test_a_film_that_would_count_twice_is_refused_before_anything_is_predicted(result):
+    here = [of_film(moved(result, k / 50), k) for k in range(6)]
+    beside = moved(here[0], 0.1)
+    for a, b, paired in (([*here[:5], here[0]], "mute", True), (here[:4], [beside, *here[4:], of_film(result, 9)], False)):
+        with pytest.raises(SelectionError, match=r"film 0\.mp4 is in the set twice") as error:
+            next(compare_sets(a, b, paired=paired))
+        assert error.value.code == "twice"
+    edited = of_film(result, 8)
+    edited = replace(edited, responses=replace(edited.responses, extra=edited.responses.extra | {"source_sha256": here[1].clip.sha256}))
+    with pytest.raises(SelectionError, match="are the same film"):
+        next(compare_sets(here, [*here[:5], edited], paired=True))
+    assert last(compare_sets(here, [moved(one, 0.1) for one in here], paired=True, model=result.responses.model_id)).paired
+
+
+def test_tables_of_a_set_agree_with_sign_flips_made_by_hand_and_say_what_they_rest_on(result, tmp_path):
+    rng = np.random.default_rng(4)
+    noise = rng.normal(0, 0.2, (2, 6, 1000))
+    here = [of_film(result, k) for k in range(6)]
+    found = of_results(
+        [moved(one, noise[0, k] + 0.2 * curve_masks()["Auditory"]) for k, one in enumerate(here)],
+        [moved(one, noise[1, k]) for k, one in enumerate(here)],
+        paired=True,
+        seed=7,
+    )
+    files = {path.stem: path for path in write_set(found, tmp_path, change="mute")[:3]}
+    table, clips, parcels = (pandas.read_csv(files[name], sep="\t", na_values="n/a") for name in ("set", "clips", "parcels"))
+    sizes = {side: clips[clips["set"] == side][list(table["curve"])].to_numpy() for side in "AB"}
+    apart = sizes["A"] - sizes["B"]
+    of_signs = [np.abs(ttest_1samp(apart * np.array(signs)[:, None], 0).statistic) for signs in product((1, -1), repeat=6)]
+    reached = np.abs(ttest_1samp(apart, 0).statistic) * (1 - 1e-6)
+    np.testing.assert_allclose(table["p"], np.mean(of_signs >= reached, axis=0), atol=1e-6)
+    np.testing.assert_allclose(table["p_max"], np.mean(np.max(of_signs, axis=1, keepdims=True) >= reached, axis=0), atol=1e-6)
+    np.testing.assert_allclose(table["q_fdr"], false_discovery_control(table["p"]), atol=1e-5)
+    np.testing.assert_allclose(table["difference"], apart.mean(0), atol=1e-5)
+    expected = np.mean([first - second for first, second in zip(noise[0], noise[1], strict=True)], axis=0) + 0.2 * curve_masks()["Auditory"]
+    np.testing.assert_allclose(parcels["difference"], expected, atol=1e-5)
+    for held in (table, parcels):
+        about = held.iloc[0][["n_a", "n_b", "relabellings", "exact", "seed", "smallest_p", "change"]].to_list()
+        assert about == [6, 6, 64, True, 7, 2 / 64, "mute"]
+    assert set(clips["trs_counted"]) == {int(result.responses.valid.sum())}
+    assert list(clips["sha256"][:6]) == [one.clip.sha256 for one in here]
+    assert "in all 64 ways (exact)" in found.caption
+    assert "never n" in found.caption
+
+
+def test_subjects_are_never_n(result):
+    """Four subjects who say the same four times over change no p-value."""
+    pairs = [(of_film(moved(result, k / 10 + 0.1), k), of_film(moved(result, (k % 3) / 5), k)) for k in range(6)]
+    by_mean = of_results(*zip(*pairs, strict=True), paired=True)
+    assert by_mean.sizes_a.shape == (6, len(sets.tested_curves()))
+    one = of_results(*zip(*pairs, strict=True), paired=True, subject=3)
+    assert (one.curves.n_permutations, one.curves.smallest_p) == (by_mean.curves.n_permutations, by_mean.curves.smallest_p) == (64, 2 / 64)
+
+
+def test_an_uncalibrated_model_is_tested_by_its_spread_and_its_means_are_called_none(result):
+    sides = [[of_film(moved(result, k / 10, times=times + k / 50, calibrated="no"), k) for k in range(6)] for times in (1.0, 1.3)]
+    found = of_results(*sides, paired=True)
+    assert found.statistic == "spread"
+    np.testing.assert_allclose(found.frame()["difference"], np.mean([np.log((1 + k / 50) / (1.3 + k / 50)) for k in range(6)]), atol=1e-3)
+    assert "uncalibrated" not in found.caption
+    assert "its means are no sizes" in of_results(*sides, paired=True, statistic="mean").caption
+
+
+def test_an_interval_that_is_not_given_is_not_described(design, result):
+    assert "variation over time" in design_facts(design)["caption"]
+    few = np.arange(result.responses.n_trs) < 12
+    short = {cell: replace(one, responses=replace(one.responses, valid=few)) for cell, one in design.cells.items()}
+    facts = design_facts(Factorial(short, FACTORS, LEVELS))
+    assert "No interval of the mean is given: 12 TRs count" in facts["caption"]
+    assert of(facts, "Vis")["first_low"] is None
 
 
 def test_ready_made_designs_open_with_their_effects():
@@ -173,7 +252,7 @@ def test_what_cannot_be_tested_is_refused_by_name_and_the_form_says_so(wanted, c
 
 
 def test_sound_and_words_can_be_crossed_and_factors_are_named_by_what_they_change():
-    levels = levels_of(Wanted(first="mute; words policy=keep", second="words policy=drop"))
+    levels = crossable("mute; words policy=keep", "words policy=drop")
     assert factors_of(levels) == ("sound", "words")
     assert both(*levels) == "mute; words policy=drop"
     assert factors_of(("blank colour=black", "mute")) == ("picture", "sound")
