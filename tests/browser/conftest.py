@@ -37,14 +37,17 @@ def browser():
 class Tab:
     """A page in a context of its own, which another test may use again when nothing is left of this one: that takes half of a page's start.
 
+    A still one asks for reduced motion: the player rests until it is told to play, and a page that is waited for costs nothing.
     A test that changes the page for good (another locale or colour scheme, scripts of its own, held requests, a second page) spoils it.
     """
 
     SPOIL_PAGE = ("add_init_script", "emulate_media", "expose_binding", "expose_function", "on", "route", "set_extra_http_headers")
     SPOIL_CONTEXT = ("add_init_script", "grant_permissions", "new_cdp_session", "new_page", "on", "route", "set_offline")
 
-    def __init__(self, browser, options):
-        self.context = browser.new_context(viewport={"width": 1180, "height": 1000}, **options)
+    def __init__(self, browser, options, still):
+        self.still = still
+        asked = {"viewport": {"width": 1180, "height": 1000}, "reduced_motion": "reduce" if still else "no-preference"}
+        self.context = browser.new_context(**asked | options)
         self.page = self.context.new_page()
         self.spoiled = bool(options)
         self.allowed: tuple[str, ...] = ()
@@ -110,8 +113,11 @@ def open_page(browser, _tabs):
     """Open an address without cookies or storage; afterwards no error may be on the console and no request may have left the machine."""
     tabs = []
 
-    def open_it(address: str, *, width: int = 1180, height: int = 1000, allowed: tuple[str, ...] = (), **options):
-        tab = _tabs.pop() if _tabs and not options else Tab(browser, options)
+    def open_it(address: str, *, width: int = 1180, height: int = 1000, allowed: tuple[str, ...] = (), still: bool = False, **options):
+        waiting = [] if options else [tab for tab in _tabs if tab.still == still]
+        if waiting:
+            _tabs.remove(waiting[0])
+        tab = waiting[0] if waiting else Tab(browser, options, still)
         tabs.append(tab)
         tab.allowed = allowed
         tab.page.bring_to_front()  # only the page in front may copy

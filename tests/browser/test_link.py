@@ -34,11 +34,11 @@ def address(tmp_path_factory, browser, pace):
 
 @pytest.fixture
 def visit(open_page, address, pace):
-    """Open the page with a query and wait until its result is drawn."""
+    """Open the page with a query and wait until its result is drawn; brain and film rest unless a test is about what moves."""
     pace.go.set()
 
     def enter(query: str = "", **options):
-        page = open_page(f"{address}/{query}", **options)
+        page = open_page(f"{address}/{query}", **{"still": True} | options)
         landed(page)
         return page
 
@@ -76,7 +76,7 @@ def film(tmp_path_factory):
 
 
 def test_the_address_of_an_untouched_landing_page_stays_plain(visit, address):
-    page = visit()
+    page = visit(still=False)
     page.wait_for_function(f"{STATE}.time > 1.5")
     assert page.url == f"{address}/"
 
@@ -115,7 +115,7 @@ def test_what_a_visitor_sets_stands_in_the_address_and_opening_it_shows_the_same
     assert (query["subject"], query["view"], query["lag"], query["pins"]) == ("mean", "surface", "5", "12,405")
     assert (float(query["threshold"]), float(query["range"]), float(query["t"])) == (0.25, 1.3, 30.2)
 
-    again = visit(f"?{urlsplit(page.url).query}")
+    again = visit(f"?{urlsplit(page.url).query}", still=False)
     again.wait_for_function(f"{STATE}.time > 30")
     after = shown(again)
     assert {key: after[key] for key in KEYS} == {key: before[key] for key in KEYS}
@@ -124,9 +124,9 @@ def test_what_a_visitor_sets_stands_in_the_address_and_opening_it_shows_the_same
 
 
 def test_a_link_without_a_time_opens_as_the_example_does_and_one_with_a_time_rests_there(visit):
-    playing = visit(f"?example={SECOND}&subject=sim3")
+    playing = visit(f"?example={SECOND}&subject=sim3", still=False)
     playing.wait_for_function(f"{STATE}.subject === 'sim3' && {STATE}.playing")
-    resting = visit(f"?example={SECOND}&t=40.25")
+    resting = visit(f"?example={SECOND}&t=40.25", still=False)
     resting.wait_for_function(f"{STATE}.time === 40.25")
     resting.wait_for_timeout(600)
     assert (shown(resting)["time"], shown(resting)["playing"]) == (40.25, False)
@@ -154,7 +154,7 @@ def test_only_what_differs_is_written_and_what_is_gradios_stays(visit):
 
 
 def test_the_address_is_written_at_most_once_a_second(visit):
-    page = visit()
+    page = visit(still=False)
     page.evaluate(
         "window.__calls = 0; const real = history.replaceState.bind(history);"
         "history.replaceState = (...given) => { window.__calls += 1; return real(...given); }; 0"

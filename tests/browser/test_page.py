@@ -34,12 +34,12 @@ def paced(tmp_path_factory, browser, pace):
 
 @pytest.fixture
 def visit(open_page, paced, pace):
-    """A visitor on the landing page, with a job that runs through."""
+    """A visitor on the landing page, with a job that runs through; brain and film rest unless a test is about what moves."""
     pace.go.set()
     pace.fail.clear()
 
     def enter(**options):
-        page = open_page(paced, **options)
+        page = open_page(paced, **{"still": True} | options)
         landed(page)
         return page
 
@@ -79,7 +79,7 @@ def choose_film(page, path: Path):
 
 
 def test_landing_shows_the_first_example_in_motion_without_a_click(visit):
-    page = visit()
+    page = visit(still=False)
     first = list_examples()[0]
     assert page.locator(".cp-top-clip strong").inner_text() == first.title
     assert shown(page)["run"] == f"cineglass/examples/{first.id}"
@@ -281,7 +281,7 @@ def test_a_clip_that_comes_while_another_one_runs_is_the_next_runs(visit, pace, 
 
 
 def test_a_long_left_column_does_not_hide_the_result_of_a_finished_run(visit, pace):
-    page = visit(height=500)
+    page = visit(height=500, still=False)
     pace.go.clear()
     page.click("#cp-run")
     wait_status(page, "working")
@@ -417,7 +417,7 @@ def test_edited_words_are_a_choice_beside_the_others_and_the_choice_is_what_runs
 
 
 def test_on_a_phone_a_finished_run_is_scrolled_to(visit, pace):
-    page = visit(width=360, height=740)
+    page = visit(width=360, height=740, still=False)
     page.locator("#cp-run").scroll_into_view_if_needed()
     assert page.evaluate("document.querySelector('#cp-right').getBoundingClientRect().bottom") < 740
     page.click("#cp-run")
