@@ -1,13 +1,26 @@
 """What tests may need of the machine, and how several workers share them.
 
 Missing espeak-ng is one skip at home and a failure in CI. The tests of a file stay with one worker, so that what they share is made once; the longest
-begin first.
+begin first. A browser test waits for its page as often as it works, and so do tests of programs: there is one worker more than there are cores.
 """
 
 import ctypes.util
 import os
 
 import pytest
+
+LONG = ("test_page", "test_link", "test_player_views", "test_experiment", "test_player_curves", "test_whole_experiment")
+"""Browser files that take a minute and more, the longest first."""
+LATER = ("test_edit_film", "test_cli", "test_gate_hostile", "test_comparison", "test_ready_made", "test_export", "test_calibration", "test_recovery")
+"""The same of the others."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """For ``-n auto``."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None
+    return (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1) + 1
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -29,7 +42,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    def turn(item: pytest.Item) -> int:
-        return 0 if item.get_closest_marker("make_model") else 1 if item.get_closest_marker("browser") else 2
+    def turn(item: pytest.Item) -> tuple[int, int]:
+        kind, long = (1, LONG) if item.get_closest_marker("browser") else (2, LATER)
+        name = item.path.stem
+        return 0 if item.get_closest_marker("make_model") else kind, long.index(name) if name in long else len(long)
 
     items.sort(key=turn)  # those of equal length stay shuffled

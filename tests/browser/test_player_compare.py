@@ -13,7 +13,7 @@ from extractors.grid import tr_of
 from tests.browser.compare_page import SHORT_ROWS, SHORT_SCENES, WHOLE, WHY, planted_b, planted_half, planted_scene, serve
 from tests.browser.player_page import NASTY, ROWS, planted_value
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("player_compare")]
+pytestmark = pytest.mark.browser
 ATLAS = json.loads((Path(__file__).parents[2] / "assets/player/atlas.json").read_text(encoding="utf-8"))
 STATE = "window.__cineglass.state()"
 LAYOUT = """() => Object.fromEntries(['.cg-conditions', '.cg-main', '.cg-screen', '.cg-panes', '.cg-plot', '.cg-tabbox', '.cg-compare']

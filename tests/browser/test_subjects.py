@@ -12,7 +12,7 @@ from extractors.grid import TR
 from tests.browser.player_page import NASTY, ROWS, planted, planted_layer, planted_value
 from tests.browser.test_player_views import colour_of, name_of
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("subjects")]
+pytestmark = pytest.mark.browser
 SUBJECTS = ("sim1", "sim2", "sim3", "sim5")
 CURVES = [name for name in curve_ids() if not name.endswith(("-L", "-R"))]
 AGREEMENT = {name: 0.05 + 0.08 * number for number, name in enumerate(CURVES)}

@@ -24,8 +24,6 @@ from extractors.transcript import Word
 from settings import Settings
 from tests.films import read_wav, write_film, write_wav
 
-pytestmark = pytest.mark.xdist_group("edit_film")  # the films are made once
-
 SPEECH = Path(__file__).parents[1] / "data" / "speech" / "two_sentences.ogg"
 SECONDS = 6.2  # one sentence is said in it, and pieces of 2 s leave a rest
 BITS = 8
