@@ -22,7 +22,7 @@ from extractors.time_map import TimeMap
 from tests.films import write_film
 from tests.page_server import NASTY, serving, wait_until
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("page")]
+pytestmark = pytest.mark.browser
 STATE = "window.__cineglass.state()"
 
 
@@ -90,7 +90,7 @@ def visit(open_page, served, bench):
         bench.real = False
 
     def enter(query: str = "", **options):
-        page = open_page(f"{served[0]}/{query}", **options)
+        page = open_page(f"{served[0]}/{query}", **{"still": True} | options)
         page.set_default_timeout(45_000)
         page.wait_for_function(f"window.__cineglass && {STATE}.row >= 0")
         page.wait_for_selector(".cp-quick-one")

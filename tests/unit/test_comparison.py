@@ -30,8 +30,6 @@ from settings import Settings
 from tests.films import write_film
 from ui.shown import comparison_part
 
-pytestmark = pytest.mark.xdist_group("comparison")
-
 SECONDS = 20.0
 SAID = "the fox saw a long road and ran along it until the light was gone"
 WORDS = [Word(text, 1.0 + 0.5 * k, 0.4) for k, text in enumerate(SAID.split())]
