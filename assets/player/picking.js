@@ -130,7 +130,7 @@ class Picking {
   get beyond() {
     const { layer, settings, values } = this.player;
     const count = layer ? 0 : values.filter((value) => Math.abs(value) > settings.range).length;
-    return count ? ` Beyond ± ${Number(settings.range.toPrecision(3))}: ${count} ${count === 1 ? "parcel" : "parcels"}.` : "";
+    return count ? ` Beyond ±\u00a0${Number(settings.range.toPrecision(3))}: ${count} ${count === 1 ? "parcel" : "parcels"}.` : "";
   }
 
   /** Say it below the brains. */

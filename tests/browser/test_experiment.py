@@ -14,7 +14,7 @@ import pytest
 from experiments.comparison import Comparison, compare
 from experiments.examples import list_examples, load_example
 from experiments.null_band import NullBand, curves_with_mean
-from experiments.ready_made import list_ready_made
+from experiments.ready_made import list_ready_made, load_ready_made
 from extractors.edit_language import null_edits
 from extractors.errors import MediaError
 from extractors.stages import stage_clock
@@ -288,3 +288,7 @@ def test_finished_experiments_are_cards_with_their_question_and_the_one_in_the_p
         page.wait_for_function(f"{STATE}.run === 'cineglass/comparisons/{one.id}'")
         page.wait_for_selector(".cp-ready-one[aria-pressed=true]")
         assert page.locator(".cp-ready-one[aria-pressed=true]").inner_text() == card.inner_text()
+        found = load_ready_made(one.id)[1]
+        a, b = (result.responses.values[:, found.valid] for result in (found.a, found.b))
+        beyond = [np.mean(np.abs(values) > page.evaluate(f"{STATE}.range")) for values in (a, b, a - b)]
+        assert max(beyond) < 0.025  # one scale fits all three

@@ -146,7 +146,7 @@ def test_values_beyond_the_colours_are_told_below_the_bar(player):
     player.evaluate("window.__cineglass.setRange(0.5, true)")
     values = np.array(player.evaluate("[...window.__cineglass.values]"))
     many = int((np.abs(values) > 0.5).sum())
-    assert f"Beyond ± 0.5: {many} parcels." in player.locator(".cg-brainnote").first.inner_text()
+    assert f"Beyond ±\u00a00.5: {many} parcels." in player.locator(".cg-brainnote").first.inner_text()
     player.evaluate("window.__cineglass.setRange(5, true)")
     assert "Beyond" not in player.locator(".cg-brainnote").first.inner_text()
 
