@@ -42,7 +42,7 @@
     let subject = select([], "");
     let dataset = null;
     let most = 300;
-    const run = () => (window.__cineglass && window.__cineglass.result ? window.__cineglass.result.value.run_id : "");
+    const run = () => (window.__cineglass && window.__cineglass.base ? window.__cineglass.base.value.run_id : "");
     const asked = () => ({ run: run(), tr: Number(tr.value), subject: Number(subject.value), dataset: dataset ? dataset.value : null });
 
     file.addEventListener("change", async () => {

@@ -24,7 +24,8 @@
     const player = window.__cineglass;
     if (!player || !player.result) return null;
     const pairs = player.link.pairs.filter(([, value]) => value);
-    return { place: player.result.value.run_id, title: player.result.value.title, state: new URLSearchParams(pairs).toString() };
+    const { value } = player.base; // that of A, whichever of two conditions is in sight
+    return { place: value.run_id, title: value.title, state: new URLSearchParams(pairs).toString() };
   }
 
   window.CineglassPage.add("runs", (root, { trigger, upload }) => {
