@@ -216,9 +216,17 @@ def pictures_by_sounds(
     if names is None:
         names = (films[0].name, films[1].name)
         names = names if names[0] != names[1] else (f"{names[0]} (first)", f"{names[1]} (second)")
+    conditions = swapped_sounds(*films)
+    how = {"model": model, "settings": settings, "seed": seed, "allow_short": allow_short}
+    yield from factorial(conditions, factors=("picture", "sound"), levels=(names, names), **how)
+
+
+def swapped_sounds(one: Clip, other: Clip) -> dict[tuple[int, int], Condition]:
+    """The four conditions of two pictures by two sounds; the longer film is cut to the length of the shorter one."""
+    films = (one, other)
     rows = min(film.n_trs for film in films)
     cut = ["" if film.n_trs == rows else f"trim start=0 end={rows * TR:.2f}" for film in films]
-    conditions = {
+    return {
         (i, j): Condition(
             film=films[i],
             edits="; ".join(text for text in (cut[i], "sound clip=other" if i != j else "") if text),
@@ -226,8 +234,6 @@ def pictures_by_sounds(
         )
         for i, j in CELLS
     }
-    how = {"model": model, "settings": settings, "seed": seed, "allow_short": allow_short}
-    yield from factorial(conditions, factors=("picture", "sound"), levels=(names, names), **how)
 
 
 def factorial(

@@ -105,6 +105,23 @@ def edit_clip(
     yield Edited(edited, plan.read, plan.time_map, done, tuple(plan.notices))
 
 
+def edited_before(
+    clip: Clip, edits: Sequence[Edit], *, transcript: Transcript | None, others: Mapping[str, Clip] = NO_OTHERS, settings: Settings
+) -> tuple[Clip, Transcript | None] | None:
+    """The edited film and its words (None: to be heard) where :func:`edit_clip` would find them without any work, else None.
+
+    Raises
+    ------
+    EditError, TranscriptError
+        As :func:`extractors.edit_plan.plan_edits` raises them.
+    """
+    plan = plan_edits(clip, edits, transcript, others)
+    if not plan.changes_film:
+        return clip, plan.read
+    edited = find(_recipe(plan), clip.name, settings, allow_short=True) if clip.has_video or plan.has_audio else None
+    return None if edited is None else (edited, plan.read)
+
+
 def _check_length(plan: Plan, settings: Settings) -> None:
     fewest = min(settings.min_trs, plan.clip.n_trs)  # a clip that was let in although it is short may stay as short
     if plan.n_trs < fewest:

@@ -150,14 +150,33 @@ def transcribe(clip: Clip, *, recogniser: Choice | None = None, settings: Settin
         yield no_words(clip.n_trs, notices=("The clip has no sound, so there are no words.",))
         return
     yield at(0.0, "Listening for speech")
-    key = sha256("|".join((clip.audio_key, str(clip.n_trs), VAD_ID, chosen.id)).encode()).hexdigest()
-    cached = settings.cache_dir / "transcripts" / f"{clip.audio_key}-{key[:32]}.json"  # by sound first, so that a visitor's words can be deleted
+    cached = _cache_file(clip, chosen, settings)
     transcript = _read_cached(cached, clip.n_trs)
     if transcript is None:
         transcript = yield from _recognise(clip, chosen)
         _write_cached(cached, transcript)
     yield at(1.0, f"{transcript.n_words} words" if transcript.n_words else "No words")
     yield transcript
+
+
+def heard_before(clip: Clip, *, recogniser: Choice | None = None, settings: Settings | None = None) -> Transcript | None:
+    """The words that :func:`transcribe` would find without listening: kept ones, or none where nobody listens; None where it has to listen.
+
+    Raises
+    ------
+    SpeechError
+        The recogniser asked for is not here.
+    """
+    settings = settings or get_settings()
+    choice = recogniser or settings.recogniser
+    if choice == "none" or not clip.has_audio or clip.samples_path is None:
+        return no_words(clip.n_trs)
+    return _read_cached(_cache_file(clip, choose(choice, settings), settings), clip.n_trs)
+
+
+def _cache_file(clip: Clip, chosen: Recogniser, settings: Settings) -> Path:
+    key = sha256("|".join((clip.audio_key, str(clip.n_trs), VAD_ID, chosen.id)).encode()).hexdigest()
+    return settings.cache_dir / "transcripts" / f"{clip.audio_key}-{key[:32]}.json"  # by sound first, so that a visitor's words can be deleted
 
 
 def _recognise(clip: Clip, recogniser: Recogniser):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -104,7 +104,7 @@ class Designing:
         """What the form shows to this visitor."""
         wanted = self._wanted.get(request.session_hash, Wanted())
         state = self.choosing.state(request)
-        base, clip, result = self._base(visit, state)
+        base, _, _ = self._base(visit, state)
         job, going = self.runs.of(request.session_hash), self.going(request)
         if job is not None and not going:
             base = replace(base, why_not=RUNNING)
@@ -113,8 +113,8 @@ class Designing:
         if not going and not needs_plan(state):
             try:
                 check(wanted, base, dict((key, title) for key, title, _ in clips) | {HERE: base.title})
-                seconds = self._seconds(wanted, visit, clip, result, request)
-                cost = f"Takes {expected(seconds)} on this machine; what is in the cache is not computed again." if seconds else ""
+                seconds = self._seconds(wanted, visit, request)
+                cost = f"Takes {expected(seconds)} on this machine." if seconds else "All of it is in the cache: it takes a moment."
             except CineglassError:
                 pass  # the form says it
         return designs.designs_value(base, wanted, clips=clips, cost=cost, working=going)
@@ -154,31 +154,30 @@ class Designing:
             return load_result(self.shelf.run(name))
         raise SelectionError("gone", "A clip that was chosen is not kept here any more.", "Choose again.")
 
-    def _seconds(self, wanted: Wanted, visit: Visit, clip: Clip | None, result: Result | None, request: gr.Request) -> float:
+    def _seconds(self, wanted: Wanted, visit: Visit, request: gr.Request) -> float:
         """About how long it takes on the embedded model."""
-        from experiments.comparison_plan import plan_comparison
         from experiments.conditions import Condition
-        from experiments.factorial import both
+        from experiments.design_plan import seconds_of
+        from experiments.factorial import both, swapped_sounds
 
-        def price(source: Any, edits: str) -> float:
+        def of(source: Result | Condition, edits: str = "") -> Condition:
             film = source.clip if hasattr(source, "clip") else source.film
-            condition = Condition(film=film, edits=edits, transcript=source.transcript)
-            steps = plan_comparison(film, condition, null=0, settings=self.settings)
-            return sum(step.seconds for step in steps)
+            return Condition(film=film, edits=edits, transcript=source.transcript, recogniser=getattr(source, "recogniser", None))
+
+        def price(conditions: Iterable[Condition]) -> float:
+            return seconds_of(conditions, settings=self.settings)
 
         if wanted.mode == DESIGN and wanted.cross == EDITS_OF_ONE:
-            levels = crossable(wanted.first, wanted.second)
-            source = result or Condition(film=clip, transcript=visit.transcript if visit.given else None)
-            return sum(price(source, edits) for edits in ("", *levels, both(*levels)))
+            levels, source = crossable(wanted.first, wanted.second), self._source(HERE, visit, request)
+            return price(of(source, edits) for edits in ("", *levels, both(*levels)))
         if wanted.mode == DESIGN:
-            sources = [self._source(key, visit, request) for key in (wanted.one, wanted.other)]
-            return sum(price(source, edits) for source in sources for edits in ("", "words policy=hear"))
+            return price(swapped_sounds(*(of(self._source(key, visit, request)).film for key in (wanted.one, wanted.other))).values())
         first, second = set_clips(wanted)
-        changed = wanted.change if wanted.pairs == ONE_CHANGE else ""
         keys = (*first, *second)
         sources = [self._source(key, visit, request) for key in keys[:MOST_PRICED]]
-        each = sum((0.0 if hasattr(one, "clip") else price(one, "")) + (price(one, changed) if changed else 0.0) for one in sources)
-        return each * len(keys) / max(1, len(sources))
+        anew = [of(source) for source in sources if not hasattr(source, "clip")]
+        changed = [of(source, wanted.change) for source in sources] if wanted.pairs == ONE_CHANGE else []
+        return price([*anew, *changed]) * len(keys) / max(1, len(sources))
 
     # the job ------------------------------------------------------------------------------------------------------------------------
 
@@ -296,8 +295,9 @@ class Designing:
             from experiments.design_files import set_facts, write_set
 
             more = {"names": called, "change": change}
-            facts = {"title": f"{len(found.a)} and {len(found.b)} clips" if not found.paired else f"{len(found.a)} pairs of clips"}
-            return self._kept(lambda folder: write_set(found, folder, **more), lambda: set_facts(found, **more), **facts)
+            title = f"{len(found.a)} pairs of clips" if found.paired else f"{len(found.a)} and {len(found.b)} clips"
+            title += f": as they are, and {change}" if change else ""
+            return self._kept(lambda folder: write_set(found, folder, **more), lambda: set_facts(found, **more), title=title)
 
         labels = labels or ["Test"]
         return labels, lambda: _told(job(), len(labels), kept)

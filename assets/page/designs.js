@@ -4,15 +4,8 @@
   "use strict";
   if (!window.CineglassPage || window.CineglassPage.designs) return;
   window.CineglassPage.designs = true;
-  const { make, fill, ownLink, control, statement } = window.CineglassPage.tools;
+  const { make, fill, button, sizedFile, control, statement } = window.CineglassPage.tools;
   const SEND_MS = 200;
-
-  const button = (className, text, act) => {
-    const node = make("button", className, text);
-    node.type = "button";
-    node.addEventListener("click", act);
-    return node;
-  };
 
   function choices(name, label, options, chosen, changed) {
     const set = make("fieldset", "cp-design-choice");
@@ -206,7 +199,7 @@
         frame.append(field, make("span", "", "A1 belongs to B1, A2 to B2, … (in the order they were put there)"));
         left.append(frame);
       }
-      left.append(make("p", "cp-note", "The clip is what is counted. Your own clips come here as soon as they are uploaded in section 1."));
+      left.append(make("p", "cp-note", "The clip is what is counted, so take clips of different films: two pieces of one film are no two samples. Your own clips come here as soon as they are uploaded in section 1."));
       return [left, picker()];
     }
 
@@ -268,7 +261,6 @@
   const signed = (value) => (value >= 0.005 ? `+${number(value)}` : number(value));
   const percent = (value) => (value === null ? "–" : `${Math.round(100 * value)} %`);
   const chance = (value) => (value === null ? "–" : value < 0.001 ? "< 0.001" : value.toFixed(3));
-  const size = (bytes) => (bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
 
   /** Round numbers between two ends. */
   function ticks(low, high, about) {
@@ -362,13 +354,16 @@
   const EFFECTS = ["first", "second", "interaction"];
   const whole = (rows) => rows.filter((row) => !row.curve.includes("-"));
 
-  /** A table whose rows are curves; a click chooses one for the plots. */
+  /** A table whose rows are curves; a click chooses one for the plots. A heading is a text, or a text and its class. */
   function table(rows, heads, cells, chosen, pick, name) {
     const frame = make("div", "cp-scroll");
     const node = make("table", "cp-table cp-design-table");
     node.setAttribute("aria-label", name);
     const head = make("tr");
-    head.append(...["Network or group", ...heads].map((text) => Object.assign(make("th", "", text), { scope: "col" })));
+    head.append(...["Network or group", ...heads].map((one) => {
+      const [text, name = ""] = [one].flat();
+      return Object.assign(make("th", name, text), { scope: "col" });
+    }));
     const top = make("thead");
     top.append(head);
     const body = make("tbody");
@@ -424,15 +419,26 @@
 
   function clipsPlot(value, row, at) {
     const unit = value.statistic === "mean" ? "mean predicted BOLD (z)" : "log SD over time";
-    const sides = value.sizes.map((clips) => clips.map((clip) => clip[at])).map((side) => side.filter((one) => one !== null));
-    const all = sides.flat();
+    const sides = value.sizes.map((clips) => clips.map((clip) => clip[at]));
+    const all = sides.flat().filter((one) => one !== null);
     const { svg, box, y } = plot({ width: 330, height: 240, low: Math.min(...all), high: Math.max(...all), label: unit, right: 16, name: `${row.label}: every clip in A and in B`, simulated: value.simulated });
     const x = [0, 1].map((i) => box.left + (box.right - box.left) * (0.25 + 0.5 * i));
-    if (value.paired) sides[0].forEach((one, k) => svg.append(draw("line", { x1: x[0], x2: x[1], y1: y(one), y2: y(sides[1][k]), class: "cp-plot-pair" })));
-    sides.forEach((side, i) => side.forEach((one) => svg.append(draw("circle", { cx: x[i], cy: y(one), r: 4, class: `cp-plot-dot cp-plot-${i}` }))));
+    const there = (one) => one !== null;
+    const named = (shape, text) => {
+      shape.append(draw("title", {}, text));
+      return shape;
+    };
+    if (value.paired) sides[0].forEach((one, k) => there(one) && there(sides[1][k]) && svg.append(named(draw("line", { x1: x[0], x2: x[1], y1: y(one), y2: y(sides[1][k]), class: "cp-plot-pair" }), value.names[0][k])));
+    sides.forEach((side, i) => side.forEach((one, k) => there(one) && svg.append(named(draw("circle", { cx: x[i], cy: y(one), r: 4, class: `cp-plot-dot cp-plot-${i}` }), `${value.names[i][k]}: ${number(one)}`))));
+    sides.forEach((side, i) => {
+      const known = side.filter(there);
+      const mean = known.reduce((sum, one) => sum + one, 0) / known.length;
+      const from = x[i] + (i ? 14 : -34);
+      svg.append(named(draw("line", { x1: from, x2: from + 20, y1: y(mean), y2: y(mean), class: `cp-plot-mean cp-plot-${i}` }), `mean of ${"AB"[i]}: ${number(mean)}`));
+    });
     const names = value.change ? ["A: as it is", `B: ${short(value.change, 22)}`] : [`A: ${value.names[0].length} clips`, `B: ${value.names[1].length} clips`];
     names.forEach((name, i) => svg.append(draw("text", { x: x[i], y: box.bottom + 16, "text-anchor": "middle" }, name)));
-    svg.append(draw("text", { x: (box.left + box.right) / 2, y: box.bottom + 34, "text-anchor": "middle", class: "cp-plot-label" }, value.paired ? "a line is a clip" : "a dot is a clip"));
+    svg.append(draw("text", { x: (box.left + box.right) / 2, y: box.bottom + 34, "text-anchor": "middle", class: "cp-plot-label" }, value.paired ? `a line is a clip (n = ${sides[0].length}), a bar the mean` : `a dot is a clip (n = ${sides[0].length}, ${sides[1].length}), a bar the mean`));
     return svg;
   }
 
@@ -444,13 +450,24 @@
       if (k === 2 && row.p_max !== null && row.p_max <= 0.05) node.classList.add("cp-found");
       return node;
     });
-    const means = (row) => [number(row.a), number(row.b), signed(row.difference)].map((text) => cell(text));
-    const heads = [`A (${unit})`, `B (${unit})`, `A − B (${unit})`];
-    const tests = ["t", "p", "p_max", "q"];
+    const means = (row) => [number(row.a), number(row.b), signed(row.difference)].map((text, k) => {
+      const node = cell(text);
+      if (k < 2) node.classList.add("cp-wide");
+      return node;
+    });
+    const heads = [[`A (${unit})`, "cp-wide"], [`B (${unit})`, "cp-wide"], `A − B (${unit})`]; // a phone leaves A and B to the plot
+    const tests = ["t", "p", "p_max", "q_fdr"];
     if (readable) return [table(value.rows, [...heads, ...tests], (row) => [...means(row), ...tested(row)], chosen, pick, "A against B over clips")];
     const more = make("details", "cp-design-uncalibrated");
     more.append(make("summary", "", "Uncalibrated: means"), table(value.rows, heads, means, chosen, pick, "Uncalibrated means"));
     return [table(value.rows, tests, tested, chosen, pick, "A against B over clips"), more];
+  }
+
+  /** What the p-values rest on, in one line. */
+  function testLine({ test, paired }) {
+    const n = paired ? `n = ${test.n_a} pairs of clips` : `n = ${test.n_a} and ${test.n_b} clips`;
+    const ways = test.exact ? `exact: all ${test.relabellings} relabellings` : `${test.relabellings} random relabellings, seed ${test.seed}`;
+    return `${n} · ${ways} · smallest p ${chance(test.smallest_p)} · bold: p_max ≤ 0.05`;
   }
 
   window.CineglassPage.add("design-result", (root) => {
@@ -460,19 +477,11 @@
     let curve = "";
     let numbers = null;
     let drawnKey = "";
+    let drawnWide = 0;
 
     function files() {
       const line = make("p", "cp-design-files");
-      for (const file of value.files) {
-        const href = ownLink(file.href);
-        if (!href) continue;
-        const link = make("a", "", file.name);
-        link.href = href;
-        link.setAttribute("download", "");
-        const held = make("span");
-        held.append(link, make("span", "cp-note cp-num", size(file.size)));
-        line.append(held);
-      }
+      line.append(...value.files.map((file) => sizedFile(file)).filter(Boolean));
       return line;
     }
 
@@ -498,10 +507,11 @@
         subject = id;
         show();
       });
-      const says = make("p", "cp-note", value.says.map((pair, k) => `${value.factors[k]}: ${pair[1] === value.levels[k][1] ? `${pair[0]}, or ${pair[1]}` : pair[1]}`).join(" · "));
+      const contrast = ([usual, changed], k) => `Main effect of ${value.factors[k]}: ${changed.replace(/\.$/, "")}, less ${usual}.`;
+      const says = make("p", "cp-note", value.says.map(contrast).join(" "));
       const plots = make("div", "cp-plots");
       const means = value.calibrated === "yes";
-      plots.append(cellsPlot(value, row, means ? "cells" : "spread"), coursesPlot(value, row, numbers, place, Math.max(300, Math.min(WIDE, root.clientWidth || WIDE))));
+      plots.append(cellsPlot(value, row, means ? "cells" : "spread"), coursesPlot(value, row, numbers, place, drawnWide));
       const figure = make("figure");
       figure.append(make("figcaption", "", row.label), plots, legend(value));
       fill(root, [...head(), says, who, ...effectTables(value, rows, curve, pick), figure, make("p", "cp-note cp-design-caption", value.caption), files()]);
@@ -514,11 +524,17 @@
       const plots = make("div", "cp-plots");
       plots.append(clipsPlot(value, value.rows[at], at));
       figure.append(make("figcaption", "", value.rows[at].label), plots);
-      const what = value.change ? `B: ${value.says}` : `A: ${value.names[0].join(", ")}. B: ${value.names[1].join(", ")}.`;
-      fill(root, [...head(), make("p", "cp-note", what), ...setTables(value, curve, pick), figure, make("p", "cp-note cp-design-caption", value.caption), files()]);
+      const [a, b] = value.names.map((side) => side.join(", "));
+      const what = value.change ? `A: ${a}. B: the same clips, changed. ${value.says}` : `A: ${a}. B: ${b}.`;
+      const tested = make("p", "cp-design-test cp-num", testLine(value));
+      fill(root, [...head(), make("p", "cp-note cp-design-names", what), tested, ...setTables(value, curve, pick), figure, make("p", "cp-note cp-design-caption", value.caption), files()]);
     }
 
+    const wide = () => Math.max(300, Math.min(WIDE, root.clientWidth || WIDE));
+    new ResizeObserver(() => value.kind === "design" && wide() !== drawnWide && show()).observe(root);
+
     function show() {
+      drawnWide = wide();
       const held = root.contains(document.activeElement) ? document.activeElement : null;
       const again = held && (held.closest("tr")?.dataset.curve || held.value);
       const open = Boolean(root.querySelector("details")?.open);

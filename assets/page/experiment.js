@@ -4,17 +4,11 @@
   "use strict";
   if (!window.CineglassPage || window.CineglassPage.experiment) return;
   window.CineglassPage.experiment = true;
-  const { make, fill, problem } = window.CineglassPage.tools;
+  const { make, fill, button, problem } = window.CineglassPage.tools;
 
   const SEND_MS = 250; // typing and stepping a number are one change
   const GROUPS = ["Sound", "Picture", "Time", "Words", "Small changes that should not matter"];
 
-  const button = (className, text, act) => {
-    const node = make("button", className, text);
-    node.type = "button";
-    node.addEventListener("click", act);
-    return node;
-  };
 
   // ---- the language: a choice as text. The server reads it, and has the last word. ----
 
@@ -55,8 +49,6 @@
   }
 
   Object.assign(window.CineglassPage.tools, { control, statement }); // for whatever else is chosen by a table of the language
-
-  Object.assign(window.CineglassPage.tools, { control, statement }); // for designs, which are made of the same changes
 
   // What most visits need not know comes last, below the stages of the comparison
   let lower = null;

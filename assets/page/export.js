@@ -3,12 +3,11 @@
   "use strict";
   if (!window.CineglassPage || window.CineglassPage.exports) return;
   window.CineglassPage.exports = true;
-  const { make, fill, problem, ownLink } = window.CineglassPage.tools;
+  const { make, fill, download, sizedFile, progressLine } = window.CineglassPage.tools;
   const LOOK_MS = 400;
   const WHO = { mean: "mean of all" };
   const VIEWS = { glass: "glass brain", surface: "surface", both: "glass brain and surface" };
   const clock = (value) => `${Math.floor(value / 60)}:${String(Math.floor(value % 60)).padStart(2, "0")}`;
-  const size = (bytes) => (bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
 
   /** What the player shows now, as far as a file can show it too. */
   function playerNow() {
@@ -146,11 +145,8 @@
       fill(ready, value.groups.map((group) => {
         const list = make("ul");
         for (const file of group.files) {
-          const href = ownLink(file.href);
-          if (!href) continue;
-          const link = make("a", "", file.name);
-          link.href = href;
-          link.setAttribute("download", "");
+          const link = download(file);
+          if (!link) continue;
           const item = make("li");
           item.append(link, make("span", "cp-note", file.note));
           list.append(item);
@@ -164,42 +160,16 @@
   // what is being made, and what was
   window.CineglassPage.add("exported", (root, { trigger }) => {
     root.classList.add("cp-exported");
-    const line = make("div", "cp-export-line");
-    line.setAttribute("role", "status");
-    line.setAttribute("aria-live", "polite");
-    const said = make("span", "cp-num");
-    const bar = make("div", "cp-bar");
-    const filled = make("div", "cp-bar-fill");
-    bar.append(filled);
-    const stop = make("button", "cp-button", "Stop");
-    stop.type = "button";
-    stop.addEventListener("click", () => trigger("stop", {}));
-    line.append(said, bar, stop);
-    const trouble = make("div");
+    const { nodes, tell } = progressLine(() => trigger("stop", {}));
     const list = make("ul", "cp-made");
-    root.append(line, trouble, list);
+    root.append(...nodes, list);
     return (value) => {
-      const working = value.state === "working";
+      const working = tell(value);
       document.dispatchEvent(new CustomEvent("cineglass-export", { detail: { busy: working } }));
       root.hidden = !value.state;
-      line.hidden = !working && !value.message;
-      said.textContent = value.message || "";
-      bar.hidden = !working;
-      stop.hidden = !working;
-      filled.style.width = `${Math.round(100 * (value.fraction || 0))}%`;
-      fill(trouble, value.state === "failed" ? [problem(value.error)] : []);
       fill(list, (value.made || []).map((one) => {
         const item = make("li");
-        const links = one.files.map((file) => {
-          const href = ownLink(file.href);
-          if (!href) return null;
-          const link = make("a", "", file.name);
-          link.href = href;
-          link.setAttribute("download", "");
-          const held = make("span", "cp-made-file");
-          held.append(link, make("span", "cp-note cp-num", size(file.size)));
-          return held;
-        });
+        const links = one.files.map((file) => sizedFile(file, "cp-made-file"));
         item.append(make("strong", "", one.label), ...links.filter(Boolean));
         return item;
       }));

@@ -3,14 +3,8 @@
   "use strict";
   if (!window.CineglassPage || window.CineglassPage.making) return;
   window.CineglassPage.making = true;
-  const { make, fill, problem, control, statement } = window.CineglassPage.tools;
+  const { make, fill, button, problem, control, statement } = window.CineglassPage.tools;
 
-  const button = (className, text, act) => {
-    const node = make("button", className, text);
-    node.type = "button";
-    node.addEventListener("click", act);
-    return node;
-  };
   const seconds = (value) => (value < 60 ? `${Number(value.toFixed(1))} s` : `${Math.floor(value / 60)} min ${Math.round(value % 60)} s`);
   const MADE = "Made. It is your clip now: press Run, or change one thing in section 2.";
   const FORMS = "image/png,image/jpeg,image/webp";

@@ -3,21 +3,13 @@
   "use strict";
   if (!window.CineglassPage || window.CineglassPage.runs) return;
   window.CineglassPage.runs = true;
-  const { make, fill, problem, ownLink } = window.CineglassPage.tools;
+  const { make, fill, button, problem, ownLink, progressLine } = window.CineglassPage.tools;
 
   const SURE_MS = 4000;
   const SAY_MS = 2500;
   const LEAVE_MS = 300; // Gradio closes the stream of an event just after it, and complains of one that is cut off
   const TOKEN = /^[0-9a-f]{32}$/;
-  const size = (bytes) => (bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
   const when = (seconds) => new Date(seconds * 1000).toLocaleString(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
-
-  const button = (className, text, act) => {
-    const node = make("button", className, text);
-    node.type = "button";
-    node.addEventListener("click", act);
-    return node;
-  };
 
   /** Address of the player's result and its settings, as the query of a link; what the server does not want of it it leaves out. */
   function playerNow() {
@@ -229,33 +221,11 @@
   // a capsule that is being saved or opened
   window.CineglassPage.add("capsule", (root, { trigger }) => {
     root.classList.add("cp-capsule");
-    const line = make("div", "cp-export-line");
-    line.setAttribute("role", "status");
-    line.setAttribute("aria-live", "polite");
-    const said = make("span", "cp-num");
-    const bar = make("div", "cp-bar");
-    const filled = make("div", "cp-bar-fill");
-    bar.append(filled);
-    const link = make("a");
-    link.setAttribute("download", "");
-    const stop = button("cp-button", "Stop", () => trigger("stop", {}));
-    line.append(said, link, bar, stop);
-    const trouble = make("div");
-    root.append(line, trouble);
+    const { nodes, tell } = progressLine(() => trigger("stop", {}));
+    root.append(...nodes);
     return (value) => {
-      const working = value.state === "working";
       root.hidden = !value.state;
-      line.hidden = value.state === "failed";
-      bar.hidden = stop.hidden = !working;
-      filled.style.width = `${Math.round(100 * (value.fraction || 0))}%`;
-      const href = value.file && ownLink(value.file.href);
-      link.hidden = !href;
-      if (href) {
-        link.href = href;
-        link.textContent = value.file.name;
-      }
-      said.textContent = href ? `${value.message} ${size(value.file.size)}` : value.message || "";
-      fill(trouble, value.state === "failed" ? [problem(value.error)] : []);
+      tell(value);
       if (value.address) address = value.address;
     };
   });

@@ -46,7 +46,7 @@ def moved(result, by=0.0, *, times=1.0, name=None, calibrated=None):
 
 def of_film(result, number):
     """The same result as if it were of another film."""
-    return replace(result, clip=replace(result.clip, sha256=f"{number:064x}", name=f"film {number}.mp4"))
+    return replace(result, clip=replace(result.clip, sha256=f"a{number:063x}", name=f"film {number}.mp4"))
 
 
 @pytest.fixture(scope="module")
