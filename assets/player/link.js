@@ -153,9 +153,9 @@ class Link {
   /** Set what the link asks for, once, when its result is there; true when the film is to rest at the time of the link. */
   open(result) {
     if (this.opened) return false;
-    this.opened = true;
     this.used = this.used || Boolean(this.wants);
-    if (this.wants && this.wants !== result.value.run_id) return false;
+    if (this.wants && this.wants !== result.value.run_id) return false; // on a busy machine it may come after the page gave it up
+    this.opened = true;
     const { player } = this;
     const known = { duration: result.duration, subjects: result.choices.map(({ id }) => id), layers: (result.layers || []).map(({ id }) => id), shown: player.conditions.offered, tabs: player.part.tabs.ids };
     const asked = readLink(this.search, known);
