@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -13,9 +12,10 @@ from analysis.calibration import caption_for
 from analysis.permutation import PermutationResult, label_permutation, sign_flip
 from encoder.curves import curve_ids, curve_means
 from encoder.ensemble import read
+from encoder.pipeline import FEW_ROWS
 from encoder.waiting_model import WaitingModel
 from experiments.comparison import first_result
-from experiments.conditions import Condition, changed, run_condition, source_of
+from experiments.conditions import Condition, changed, run_condition, source_of, time_map_between
 from experiments.findings import label_of
 from experiments.intake import Film, admitted
 from experiments.predict import Result
@@ -51,6 +51,9 @@ class SetComparison:
         Tests of A - B for each curve (:func:`encoder.curves.curve_ids` without halves) and each of the 1000 parcels.
     parcel_difference : float64 [1000]
         Mean of A - B of every parcel, in the statistic's unit.
+    counted : two tuples of int
+        How many TRs of every clip of A and of B the statistic is taken over. Of a pair that can be laid TR on TR they are the rows valid in both,
+        so that A and B are of the same moments.
     seed : int
         Of random relabellings; of no weight where all are used.
     """
@@ -65,13 +68,8 @@ class SetComparison:
     curves: PermutationResult
     parcels: PermutationResult
     parcel_difference: np.ndarray
+    counted: tuple[tuple[int, ...], tuple[int, ...]]
     seed: int
-
-    @cached_property
-    def counted(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """How many TRs of every clip of A and of B the statistic is taken over."""
-        first, second = (tuple(int(counting_rows(result.responses.valid).sum()) for result in side) for side in (self.a, self.b))
-        return first, second
 
     @property
     def calibrated(self) -> str:
@@ -127,6 +125,7 @@ class SetComparison:
             f"The smallest p that can be reached is {tested.smallest_p:.2g}. p is two-sided; p_max is corrected over all {len(tested_curves())} rows "
             "by the largest statistic, q_fdr is the false discovery rate. It speaks of clips like these, not of people.",
             self._shortest,
+            f"Averages over fewer than {FEW_ROWS} TRs are shaky: longer clips are better." if few < FEW_ROWS else "",
             "This model is not calibrated: its means are no sizes and rank no network." if uncalibrated else "",
             caption_for("sign_flip" if self.paired else "label_permutation", min(len(self.a), len(self.b))),
         )
@@ -228,14 +227,23 @@ def of_results(
         raise SelectionError("models_differ", "These results come from different models.", "Run all clips with the same model.")
     if statistic is None:
         statistic = "mean" if a[0].responses.extra.get("calibrated") == "yes" else "spread"
-    of_a, of_b = (np.stack([_size(result, statistic, subject, parcels=False) for result in results]) for results in (a, b))
-    parcels_a, parcels_b = (np.stack([_size(result, statistic, subject, parcels=True) for result in results]) for results in (a, b))
+    rows = _rows_of_pairs(a, b) if paired else tuple([counting_rows(result.responses.valid) for result in side] for side in (a, b))
+
+    def sizes(*, parcels: bool) -> list[np.ndarray]:
+        return [
+            np.stack([_size(result, counted, statistic, subject, parcels=parcels) for result, counted in zip(side, of_side, strict=True)])
+            for side, of_side in zip((a, b), rows, strict=True)
+        ]
+
+    of_a, of_b = sizes(parcels=False)
+    parcels_a, parcels_b = sizes(parcels=True)
+    first, second = (tuple(int(one.sum()) for one in of_side) for of_side in rows)
     if paired:
         curves, parcels = sign_flip(of_a - of_b, seed=seed), sign_flip(parcels_a - parcels_b, seed=seed)
     else:
         curves, parcels = label_permutation(of_a, of_b, seed=seed), label_permutation(parcels_a, parcels_b, seed=seed)
     apart = parcels_a.mean(0) - parcels_b.mean(0)
-    return SetComparison(tuple(a), tuple(b), paired, statistic, subject, of_a, of_b, curves, parcels, apart, seed)
+    return SetComparison(tuple(a), tuple(b), paired, statistic, subject, of_a, of_b, curves, parcels, apart, (first, second), seed)
 
 
 def smallest_p(n: int, m: int, *, paired: bool) -> float:
@@ -298,10 +306,21 @@ def _result(item: Result | Condition, waiting: WaitingModel | None, *, film: boo
     yield from first_result(item, waiting, **how)
 
 
-def _size(result: Result, statistic: str, subject: int | None, *, parcels: bool) -> np.ndarray:
-    """The statistic of one clip: float64 [curves] or [1000]."""
+def _rows_of_pairs(a: Sequence[Result], b: Sequence[Result]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Rows that count in A and in B of every pair: those valid in both where row k is the same moment in both, else each its own."""
+    found: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+    for first, second in zip(a, b, strict=True):
+        valid, n_trs, time_map = [first.responses.valid, second.responses.valid], first.responses.n_trs, time_map_between(first, second)
+        if time_map is not None and n_trs == second.responses.n_trs and time_map.keeps_rows(n_trs):
+            valid = [valid[0] & valid[1]] * 2
+        for side, rows in zip(found, valid, strict=True):
+            side.append(counting_rows(rows))
+    return found
+
+
+def _size(result: Result, rows: np.ndarray, statistic: str, subject: int | None, *, parcels: bool) -> np.ndarray:
+    """The statistic of one clip over the rows that count: float64 [curves] or [1000]."""
     responses = result.responses
-    rows = counting_rows(responses.valid)
     values = (responses.values.mean(0) if subject is None else responses.subject(subject))[rows].astype(np.float64)
     if not parcels:
         chosen = [curve_ids().index(curve) for curve in tested_curves()]

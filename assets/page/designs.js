@@ -526,7 +526,7 @@
       figure.append(make("figcaption", "", value.rows[at].label), plots);
       const [a, b] = value.names.map((side) => side.join(", "));
       const what = value.change ? `A: ${a}. B: the same clips, changed. ${value.says}` : `A: ${a}. B: ${b}.`;
-      const tested = make("p", "cp-design-test cp-num", testLine(value));
+      const tested = make("p", "cp-design-test", testLine(value));
       fill(root, [...head(), make("p", "cp-note cp-design-names", what), tested, ...setTables(value, curve, pick), figure, make("p", "cp-note cp-design-caption", value.caption), files()]);
     }
 

@@ -185,6 +185,19 @@ def test_tables_of_a_set_agree_with_sign_flips_made_by_hand_and_say_what_they_re
     assert "never n" in found.caption
 
 
+def test_a_pair_is_averaged_over_the_same_moments_in_a_and_in_b(result):
+    """B of a muted film has fewer rows to warm up over; what differs between rows must not come out as what the edit did."""
+    here = [of_film(moved(result, k / 50), k) for k in range(6)]
+    more = [replace(one, responses=replace(one.responses, valid=np.ones_like(one.responses.valid))) for one in here]
+    assert not all(one.responses.valid.all() for one in here)
+    pairs = of_results(here, more, paired=True)
+    assert pairs.counted[0] == pairs.counted[1] == (int(result.responses.valid.sum()),) * 6
+    np.testing.assert_array_equal(pairs.sizes_a, pairs.sizes_b)
+    others = [of_film(one, 10 + k) for k, one in enumerate(more)]
+    apart = of_results(here, others, paired=True)
+    assert apart.counted[1] == (result.responses.n_trs,) * 6
+
+
 def test_subjects_are_never_n(result):
     """Four subjects who say the same four times over change no p-value."""
     pairs = [(of_film(moved(result, k / 10 + 0.1), k), of_film(moved(result, (k % 3) / 5), k)) for k in range(6)]
