@@ -9,7 +9,7 @@ from PIL import Image
 
 from tests.page_server import NASTY, serving
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("page")]
+pytestmark = pytest.mark.browser
 STATE = "window.__cineglass.state()"
 WORDS = "the old man said that nobody came home and the young woman went away with the dog"
 
@@ -25,7 +25,7 @@ def visit(open_page, served):
     """A visitor who has opened the fold."""
 
     def enter(**options):
-        page = open_page(served[0], **options)
+        page = open_page(served[0], **{"still": True} | options)
         page.set_default_timeout(45_000)
         page.wait_for_function(f"window.__cineglass && {STATE}.row >= 0")
         page.locator("#cp-making summary").click()

@@ -90,7 +90,7 @@ def test_a_published_model_goes_from_upload_to_a_moving_brain_with_plan_stages_a
 
 
 def test_without_network_and_weights_vibe_gives_the_sentence_and_the_way_out_and_the_embedded_model_runs(open_page, real):
-    page = open_page(real[0])
+    page = open_page(real[0], still=True)
     landed(page)
     before = shown(page)["run"]
     choose(page, VIBE)
@@ -117,7 +117,7 @@ def test_without_network_and_weights_vibe_gives_the_sentence_and_the_way_out_and
 def test_a_model_too_large_for_this_machine_says_so_before_run_and_another_one_takes_its_place(open_page, tmp_path):
     folder = tiny_vibe(tmp_path / "tiny")
     with serving(tmp_path / "cache", predict=Pace().predict, models=str(folder), device="cpu", memory_gb=0.2) as (url, _):
-        page = open_page(url)
+        page = open_page(url, still=True)
         landed(page)
         choose(page, "tiny")
         page.wait_for_selector(".cp-plan .cp-missing:has-text('The model needs')", timeout=30_000)
@@ -137,7 +137,7 @@ def test_a_model_too_large_for_this_machine_says_so_before_run_and_another_one_t
 def test_a_model_whose_files_went_away_after_it_was_chosen_is_said_to_be_missing_and_comes_back(open_page, tmp_path):
     weights = tiny_vibe(tmp_path / "tiny") / "model.safetensors"
     with serving(tmp_path / "cache", models=str(weights.parent), device="cpu") as (url, _):
-        page = open_page(url)
+        page = open_page(url, still=True)
         landed(page)
         choose(page, "tiny")
         page.wait_for_selector(".cp-plan summary:visible", timeout=30_000)
@@ -155,7 +155,7 @@ def test_a_model_whose_files_went_away_after_it_was_chosen_is_said_to_be_missing
 
 
 def test_the_picker_is_worked_by_keyboard_and_fits_a_phone(open_page, real):
-    page = open_page(real[0], width=360, height=800)
+    page = open_page(real[0], still=True, width=360, height=800)
     landed(page)
     page.locator(".cp-model input").first.focus()
     page.keyboard.press("ArrowDown")
@@ -173,7 +173,7 @@ def test_the_picker_is_worked_by_keyboard_and_fits_a_phone(open_page, real):
 def test_a_long_list_of_models_says_how_many_there_are_and_shows_the_chosen_one(open_page, tmp_path):
     names = [str(tmp_path / f"none-{k}") for k in range(12)]
     with serving(tmp_path / "cache", predict=Pace().predict, models=",".join(names), model=names[-2]) as (url, _):
-        page = open_page(url)
+        page = open_page(url, still=True)
         landed(page)
         assert page.locator(".cp-model-list legend").inner_text() == f"Model: {page.locator('.cp-model').count()} to choose from"
         chosen, rows = (page.locator(part).bounding_box() for part in (".cp-model:has(:checked)", ".cp-model-rows"))
@@ -184,7 +184,7 @@ def test_a_long_list_of_models_says_how_many_there_are_and_shows_the_chosen_one(
 
 def test_of_several_quick_choices_the_last_one_is_what_the_server_takes(open_page, tmp_path):
     with serving(tmp_path / "cache", predict=Pace().predict) as (url, _):
-        page = open_page(url)
+        page = open_page(url, still=True)
         landed(page)
         for example in list_examples():
             page.locator(".cp-example", has_text=example.title).click()
@@ -208,7 +208,7 @@ def test_twenty_finished_results_are_listed_in_their_place_and_each_brings_its_o
         (folder / "example.json").write_text(json.dumps({"title": f"Film {k}", "caption": "", "opens_with": [], "order": k}))
         shutil.copyfile(ASSETS / "models" / "vibe" / "card.yaml", folder / "card.yaml")
     with serving(tmp_path / "cache", predict=Pace().predict, results_dir=tmp_path / "results") as (url, _):
-        page = open_page(url)
+        page = open_page(url, still=True)
         landed(page)
         assert page.locator(".cp-example").count() == len(list_examples()) + 20
         left, below = (page.locator(part).bounding_box() for part in ("#cp-stimulus-section", "#cp-experiment-section"))

@@ -11,7 +11,7 @@ from extractors.stages import last
 from tests.capsules import contents, some_result, write_stored
 from tests.page_server import NASTY, Pace, serving
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("page")]
+pytestmark = pytest.mark.browser
 STATE = "window.__cineglass.state()"
 SHOWN = ("subject", "row", "time", "view", "threshold", "range", "lag", "lines", "map")
 BRAINS = "[...document.querySelectorAll('.cg-brain, .cg-surface')].map((canvas) => canvas.toDataURL())"
@@ -30,7 +30,7 @@ def visit(open_page, served):
     """Open the page (with a query) and its tab."""
 
     def open_it(query: str = "", **how):
-        page = open_page(served[0] + query, **how)
+        page = open_page(served[0] + query, **{"still": True} | how)
         page.set_default_timeout(60_000)  # capsules are drawn, and other tests run beside this one
         ready(page)
         tab(page)
