@@ -9,10 +9,10 @@ import os
 
 import pytest
 
-LONG = ("test_page", "test_link", "test_player_views", "test_experiment", "test_player_curves", "test_whole_experiment")
-"""Browser files that take a minute and more, the longest first."""
-LATER = ("test_edit_film", "test_cli", "test_gate_hostile", "test_comparison", "test_ready_made", "test_export", "test_calibration", "test_recovery")
-"""The same of the others."""
+LONG = ("test_page", "test_link", "test_player_views", "test_whole_experiment", "test_experiment", "test_model_picker", "test_player_curves")
+"""Browser files of a minute of CPU time and more, the longest first."""
+LATER = ("test_cli", "test_figures", "test_published_run", "test_export", "test_gate_hostile", "test_edit_film", "test_comparison")
+"""The others of half a minute and more."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -24,7 +24,7 @@ def pytest_xdist_auto_num_workers() -> int | None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if getattr(config.option, "numprocesses", None):  # there are as many workers as cores: threads of their own would only wait for each other
+    if getattr(config.option, "numprocesses", None):  # there are workers for all cores: threads of their own would only wait for each other
         for library in ("OMP", "OPENBLAS", "MKL"):
             os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
