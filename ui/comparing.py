@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from extractors.clip import Clip
     from ui.events import Parts
 
-DONE = "A and B are in the player: press x to swap them, d for A − B. What changed stands in the tab Compare A/B."
+DONE = "A and B are in the player: the buttons A, B and A − B (keys x and d) swap them in place. What changed stands in the tab Compare A/B."
 AWAY = "Sensitivity to small changes is known by now. Comparing again shows it at once: nothing is computed a second time."
 RUNNING = "A comparison is going. Wait for it, or stop it in section 2."
 

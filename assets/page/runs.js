@@ -177,8 +177,9 @@
       if (pair.hidden) return;
       const before = [...pair.querySelectorAll("select")].map((field) => field.value);
       const there = (value, other) => (sides.some(([id]) => id === value) ? value : other);
-      const a = select("A", sides, there(before[0], sides[1][0]));
-      const b = select("B", sides, there(before[1], sides[0][0]));
+      const [newer, older] = entries.length > 1 ? [sides[0], sides.find(([id]) => id === `${entries[1].token} a`)] : [sides[1], sides[0]];
+      const a = select("A", sides, there(before[0], older[0]));
+      const b = select("B", sides, there(before[1], newer[0]));
       const go = button("cp-button", "Put A and B side by side", () => {
         const [first, second] = [a.field.value.split(" "), b.field.value.split(" ")];
         trigger("compare", { a: first[0], a_side: first[1], b: second[0], b_side: second[1] });

@@ -97,6 +97,11 @@ class Difference {
     return this.made.get(key);
   }
 
+  /** The most that small changes move any curve of a subject, z; 0 where that is not known. */
+  widest(id) {
+    return CURVES.reduce((most, curve) => (this.half(id, curve, "") || []).reduce((one, size) => Math.max(one, size), most), 0);
+  }
+
   get curveRange() {
     if (this.largest === undefined) this.largest = largestOf(this, (id, curve) => this.curve(id, curve, ""), (id, curve) => this.half(id, curve, ""));
     return Math.max(this.largest * 1.08, this.a.curveRange / MAGNIFIED);
@@ -251,14 +256,16 @@ class Conditions {
     part.shownText.textContent = !this.showsDifference
       ? this.paired ? "Solid: A. Dashed: B." : `Curves of ${this.name}.`
       : info.band
-        ? `Grey: sensitivity to small changes, ± the most that any of ${info.band.n} such changes moved each curve. A line is pale inside its own grey.`
+        ? `Grey: sensitivity to small changes, ± the most that any of ${info.band.n} such changes moved each curve (here at most ${this.difference.widest(this.player.settings.subject).toFixed(2)} z). A line is pale inside its own grey.`
         : "No grey: sensitivity to small changes is not known here, or not yet.";
   }
 
   /** The tab of the subject shown. */
   tell() {
     const { player } = this;
-    if (this.on) this.tab.show(this.info, player.base, player.settings);
+    if (!this.on) return;
+    this.tab.show(this.info, player.base, player.settings);
+    this.tellLegend();
   }
 
   /** What the parcel under the pointer has in the other conditions now. */

@@ -192,7 +192,7 @@ class Curves extends PlotFrame {
   drawWhole(context, { curve, side, values, colour }, settings) {
     const pieces = this.piecesOf(values);
     const beside = this.second && this.second.kind === "condition" && !this.residual;
-    const solid = beside && side !== "R"; // beside B, whose lines are dashed, a group's line is whole
+    const solid = (beside || this.result.isDifference) && side !== "R"; // where B's lines are dashed, a group's line is whole, in A − B too
     const dash = { pin: () => PIN_DASH, group: () => (solid ? [] : side === "R" ? [2, 3] : [7, 4]), network: () => (side === "R" ? [4, 2.5] : []) }[curve.kind]();
     const { dense } = this;
     if (!dense) this.stroke(context, pieces, [], this.theme.surface, side === "R" ? 3.4 : 4.4);
