@@ -205,7 +205,8 @@ def test_brains_step_from_tr_to_tr_and_do_not_move_within_one(player):
 
 
 def test_where_there_is_no_prediction_neither_brain_holds_the_last_row(player):
-    now = seek(player, ROWS * TR + 0.3)
+    player.evaluate("window.__cineglass.set({ lag: 5 }, 'brain', 'curves')")  # unshifted, the last row stays to the film's end
+    now = seek(player, ROWS * TR - 5 + 0.3)
     assert (now["row"], now["surfaceRow"]) == (-1, -1)
     inside = [rgba for parcel in range(0, 1000, 41) if (rgba := surface_pixel(player, parcel)) is not None]
     assert np.mean([np.ptp(rgba[:3]) <= 4 for rgba in inside]) > 0.8  # the rest lies under the words
