@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -509,11 +510,18 @@ def test_a_design_or_set_that_is_half_asked_for_is_a_usage_error(place, cineglas
 
 
 def test_sets_of_finished_results_are_tested_and_too_small_ones_refused_before_anything_runs(place, cineglass):
-    a, b = (("--a", "eyes-and-ears") * 4, ("--b", "a-story-told") * 4)
+    for k in range(8):
+        folder = shutil.copytree(ROOT / "assets" / "examples" / "eyes-and-ears", place / f"result-{k}")
+        facts = json.loads((folder / "responses.json").read_text(encoding="utf-8"))
+        facts |= {"clip": facts["clip"] | {"sha256": f"{k:064x}"}, "clip_sha256": f"{k:064x}"}
+        (folder / "responses.json").write_text(json.dumps(facts), encoding="utf-8")
+    a, b = ([word for k in numbers for word in (side, f"result-{k}")] for side, numbers in (("--a", range(4)), ("--b", range(4, 8))))
     done = cineglass("sets", *a, *b, "-o", "lists", "-q")
     assert done.returncode == 0, done.stderr
-    assert "Labels of 4 and 4 clips permuted, all relabellings" in done.stderr
+    assert "Labels of 4 and 4 clips permuted in all 70 ways (exact)" in done.stderr
     assert {path.name for path in (place / "lists").iterdir()} == {"set.json", "set.tsv", "parcels.tsv", "clips.tsv"}
+    twice = cineglass("sets", *a, *a[:2], *b, "-o", "pairs")
+    assert (twice.returncode, "is in the set twice" in twice.stderr) == (2, True)
     refused = cineglass("sets", *a, "--edits", "mute", "-o", "pairs")
     assert refused.returncode == 3
     assert "6 or more pairs of clips" in refused.stderr
