@@ -204,6 +204,7 @@ def test_a_set_is_refused_with_five_pairs_and_tested_between_two_lists(visit):
     assert len(rows) == 11
     words = page.locator(".cp-design-result").inner_text()
     assert "Labels of 4 and 4 clips permuted in all 70 ways (exact)" in words
+    assert "n = 4 and 4 clips · exact: all 70 relabellings · smallest p 0.029" in words
     assert page.evaluate("window.__fired") is None
     assert {"set.tsv", "parcels.tsv", "clips.tsv"} <= set(page.locator(".cp-design-files a").all_inner_texts())
 
