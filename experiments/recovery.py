@@ -144,7 +144,5 @@ def natural_clips(folder: Path, *, only: str | None = None) -> tuple[list[Measur
 
     films = build_natural_films(folder, only=only)
     clips = [measure_film(film.path, film.path.stem, film.transcript) for film in films]
-    lines = [
-        TestClip(name=film.title, source="; ".join(film.sources), n_trs=clip.n_trs) for film, clip in zip(films, clips, strict=True)
-    ]
+    lines = [TestClip(name=film.title, source="; ".join(film.sources), n_trs=clip.n_trs) for film, clip in zip(films, clips, strict=True)]
     return clips, lines

@@ -71,8 +71,8 @@ EDITS: Mapping[str, EditKind] = MappingProxyType(
             _kind(
                 "reverse",
                 "Reverse",
-                "Played backwards: the whole film, or one of its tracks while the other runs on. Nobody understands speech that is played backwards, so "
-                "with the sound the words are gone.",
+                "Played backwards: the whole film, or one of its tracks while the other runs on. Nobody understands speech that is played "
+                "backwards, so with the sound the words are gone.",
                 _choice("track", "both", "sound", "picture"),
                 touches=[_PICTURE, _SOUND, _TIME],
                 words="drop",

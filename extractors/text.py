@@ -36,7 +36,12 @@ about its training text than about English."""
 COMMON_NATS = 6.5
 """Words more frequent than this (the, of, and, ...) count as common: most of them are function words."""
 PARAMETERS = {
-    "word_dim": WORD_DIM, "letter_dim": LETTER_DIM, "short_s": SHORT_S, "long_s": LONG_S, "context": CONTEXT_WORDS, "decay": DECAY,
+    "word_dim": WORD_DIM,
+    "letter_dim": LETTER_DIM,
+    "short_s": SHORT_S,
+    "long_s": LONG_S,
+    "context": CONTEXT_WORDS,
+    "decay": DECAY,
     "most_nats": MOST_NATS,
 }
 

@@ -35,10 +35,7 @@ LISTS = {
         "remembered cleaned pushed pulled needed loved hated noticed repaired described"
     ),
     "went": "walked ran went came drove sailed jumped climbed travelled hurried moved crept wandered returned danced swam flew rode",
-    "state": (
-        "slept waited laughed cried smiled sang shouted whispered worked listened disappeared arrived stopped fell trembled coughed "
-        "sighed"
-    ),
+    "state": ("slept waited laughed cried smiled sang shouted whispered worked listened disappeared arrived stopped fell trembled coughed sighed"),
     "adverb": (
         "slowly quickly quietly suddenly again together happily carefully alone early late yesterday tonight almost_never always "
         "finally softly immediately unfortunately probably"

@@ -74,7 +74,11 @@ def test_the_switch_shows_what_the_model_reads_and_is_no_link_of_the_chain(text)
 
 
 def test_what_comes_from_the_cache_costs_nothing_and_the_noise_band_is_priced_apart():
-    steps = (Step("sound", "Write the sound", False, 20.0), Step("video", "Picture stream", True, 0.0), Step("null", "Sensitivity to small changes", False, 300.0))
+    steps = (
+        Step("sound", "Write the sound", False, 20.0),
+        Step("video", "Picture stream", True, 0.0),
+        Step("null", "Sensitivity to small changes", False, 300.0),
+    )
     value = plan_value(steps)
     assert "20 s" in value["summary"]
     assert "picture from the cache" in value["summary"]

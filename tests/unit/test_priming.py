@@ -12,7 +12,7 @@ from extractors.priming import priming_phrase
 from settings import Settings
 
 PHRASE = "[Test]: read this  with two blanks, an é and a blank at the end. "
-SOURCE = '''
+SOURCE = """
 import os
 open({mark!r}, "w").write("this file was run")
 
@@ -23,7 +23,7 @@ def main():
         "an é and a blank at the end. "
     )
     return emotional_priming_phrase
-'''
+"""
 
 
 class Server:

@@ -125,10 +125,7 @@ def test_faster_speech_is_shorter_and_an_unknown_voice_is_an_error_in_words():
 
 
 def test_without_espeak_the_child_says_what_to_install():
-    code = (
-        "import ctypes.util, sys; ctypes.util.find_library = lambda name: None\n"
-        "from encoder.training import speaking; sys.exit(speaking._serve())"
-    )
+    code = "import ctypes.util, sys; ctypes.util.find_library = lambda name: None\nfrom encoder.training import speaking; sys.exit(speaking._serve())"
     done = subprocess.run([sys.executable, "-c", code], input=b"[]", capture_output=True, cwd=ROOT, check=False)
     assert done.returncode == 1
     assert b"no_espeak" in done.stderr
