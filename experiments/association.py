@@ -34,7 +34,8 @@ COLUMNS = {
 
 ABOUT = (
     "This asks whether two time courses of this one clip rise and fall together more closely than when one is shifted against the other in time; "
-    "it does not test the difference between A and B, and says nothing of other films or people."
+    "it does not test the difference between A and B, and says nothing of other films or people. A and B come from one film and one model, so a "
+    "small p is what to expect, and no finding."
 )
 
 
@@ -93,9 +94,11 @@ def association_frame(comparison: Comparison) -> pandas.DataFrame:
 def association_notes(comparison: Comparison) -> tuple[str, ...]:
     """What the p is and is not, the smallest that can be reached, and where simulations found it off."""
     found, rows = association(comparison), int(comparison.valid.sum())
+    full = (comparison.a.responses.valid & comparison.b.responses.valid).any()
+    early = "" if full else "No TR of this clip rests on a full past, so all of them are taken, and the p is shaky."
     smallest = f"{found.smallest_p:.3f}" if found.smallest_p >= 0.001 else f"{found.smallest_p:.2g}"
     reach = (
         f"{rows} TRs that count allow {found.n_shifts} shifts of {GUARD_TRS} TRs or more: the smallest p that {found.n_shifts} shifts can reach is "
         f"{smallest}. Every p stands for its curve alone; none is corrected for their number."
     )
-    return tuple(text for text in (ABOUT, reach, caption_for("circular_shift", rows)) if text)
+    return tuple(text for text in (ABOUT, early, reach, caption_for("circular_shift", rows)) if text)

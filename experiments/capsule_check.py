@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from experiments.comparison import Comparison
     from experiments.predict import Result
     from extractors.clip import Clip
+    from extractors.time_map import TimeMap
 
 RATE = 16_000
+SLACK_S = 2.0
+"""By so much a time map may reach beyond a film: what a frame or a packet adds at its end."""
 LARGEST = 1e4
 """No response in z comes near it."""
 
@@ -113,11 +116,18 @@ def check_comparison(raw: Path, manifest: form.Manifest, results: dict[str, Resu
         same = json.loads(json.dumps(facts_of(comparison))) == facts
     except (CineglassError, ValueError, TypeError, KeyError, IndexError) as error:
         raise CapsuleError("disagree", f"{_APART}: {form.COMPARISON} holds no comparison.", form.UNCHANGED) from error
+    if time_map is not None and not _fits(time_map, results["a"].clip.duration, results["b"].clip.duration):
+        raise disagree("its time map tells of more film than there is")
     own = (told.edits, told.lesions, told.null_edits, told.seed, told.label_a, told.label_b)
     labels = [condition.label for condition in manifest.conditions.values()]
     if not same or own != (manifest.edits, manifest.lesions, manifest.null_edits, manifest.seed, *labels):
         raise disagree(f"what it says of the comparison is not in {form.COMPARISON}")
     return comparison
+
+
+def _fits(time_map: TimeMap, duration_a: float, duration_b: float) -> bool:
+    """Whether a map stays within both films."""
+    return all(piece.end <= duration_b + SLACK_S and max(piece.source_start, piece.source_end) <= duration_a + SLACK_S for piece in time_map.pieces)
 
 
 def check_array(path: Path, shape: tuple[int, ...], name: str, *, gaps: bool = False) -> None:

@@ -38,6 +38,8 @@ from settings import Settings, get_settings
 if TYPE_CHECKING:
     import pandas
 
+    from experiments.scene_by_scene import Scene
+
 MOST_NULL = 50
 """Null edits of one comparison."""
 SOUND_GONE = "The sound that was analysed first is not kept any more; A was computed again with that of its film, which comes near it."
@@ -139,6 +141,13 @@ class Comparison:
 
         return {subject: table(self, subject) for subject in (*self.a.responses.subjects, None)}
 
+    @cached_property
+    def scenes(self) -> tuple[list[Scene], int, int]:
+        """:func:`experiments.scene_by_scene.find_scenes`."""
+        from experiments.scene_by_scene import find_scenes
+
+        return find_scenes(self)
+
     def place(self, subject: int | None) -> int:
         """Row of a subject in :attr:`curves`; None is the mean."""
         subjects = self.a.responses.subjects
@@ -206,7 +215,7 @@ def compare(
     else:
         edits, lesions = edits_text(parse_edits(b)), lesions_text(parse_lesions(lesions))
         if not edits and not lesions:
-            raise _nothing_changed()
+            raise nothing_changed()
     chosen = model if model is not None else a.responses.model_id if isinstance(a, Result) else settings.model
     waiting = WaitingModel(read(chosen, settings=settings), device=settings.device) if isinstance(chosen, str) else None
     how = {"model": waiting or chosen, "settings": settings, "allow_short": allow_short}
@@ -216,7 +225,7 @@ def compare(
         if isinstance(b, str):
             condition = changed(first, edits, lesions, others)
             if not edits and condition.lesions == "; ".join(first.responses.lesions):
-                raise _nothing_changed()
+                raise nothing_changed()
         else:
             condition, edits, lesions = b, "", ""
         second: Result = yield from passing_on(run_condition(condition, subjects=subjects, **how))
@@ -266,7 +275,8 @@ def of_folder(a: Any) -> Any:
     return load_result(result_folder(a))
 
 
-def _nothing_changed() -> SelectionError:
+def nothing_changed() -> SelectionError:
+    """The error for a B that is A."""
     return SelectionError("nothing_changed", "B is the same as A: nothing is changed.", "Choose an edit, for example mute, or a lesion.")
 
 

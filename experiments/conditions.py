@@ -134,7 +134,8 @@ def done_to(result: Result) -> str:
 def called(result: Result, name: str = "") -> str:
     """What a condition is called: a name (by default its film's) and what was done to it, unless the name says that already."""
     name, done = name or result.clip.name, done_to(result)
-    return shorten(name if done in name else f"{name}: {done}", LABEL_MAX, placeholder=" ...")
+    said = not done or name == done or name.endswith(f": {done}")
+    return shorten(name if said else f"{name}: {done}", LABEL_MAX, placeholder=" ...")
 
 
 def time_map_of(result: Result) -> TimeMap:
@@ -169,8 +170,8 @@ def _labelled(result: Result, edited: Edited, source: Clip, done: tuple[str, ...
 
 
 def _after(done: tuple[str, ...], result: Result) -> tuple[str, ...]:
-    """Edits that were made before, and what the run itself noticed, which may be among them."""
-    return tuple(dict.fromkeys((*done, *result.responses.edits)))
+    """Edits that were made before, one of them perhaps twice, and what the run itself noticed, which may be among them."""
+    return (*done, *(edit for edit in result.responses.edits if edit not in done))
 
 
 def recomputed(edits: str, lesions: str = "") -> frozenset[str]:

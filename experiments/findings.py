@@ -125,7 +125,10 @@ def frame(comparison: Comparison) -> pandas.DataFrame:
 
 
 def sentences(comparison: Comparison, subject: int | None) -> list[dict[str, str]]:
-    """What changed, one sentence for each network and each group, the largest SD of A - B first.
+    """What changed, one sentence for each network and each group, the largest SD of A - B in z first.
+
+    Of a model that is not calibrated, z is no size: paired conditions are ordered by the share of each curve's own SD that changed, what hardly
+    moves last, and others stand in the order of the networks.
 
     Returns
     -------
@@ -133,11 +136,12 @@ def sentences(comparison: Comparison, subject: int | None) -> list[dict[str, str
         ``curve``, ``label``, ``text``.
     """
     rows = [row for row in comparison.tables[subject] if row["curve"] in _whole()]
-    key = "apart" if comparison.paired else "difference"
-    rows.sort(key=lambda row: -abs(row[key] or 0.0))
     liveliest = max((row["sd_a"] or 0.0 for row in rows), default=0.0)
-    if not comparison.paired and comparison.calibrated != "yes":  # an uncalibrated mean difference ranks nothing
-        rows.sort(key=lambda row: list(_whole()).index(row["curve"]))
+    if comparison.calibrated == "yes":
+        key = "apart" if comparison.paired else "difference"
+        rows.sort(key=lambda row: -abs(row[key] or 0.0))
+    elif comparison.paired:
+        rows.sort(key=lambda row: ((row["sd_a"] or 0.0) < STILL * liveliest, -(row["change"] or 0.0)))
     n = 0 if comparison.null is None else len(comparison.null.edits)
     texts = [
         _sentence_paired(row, n, comparison.calibrated, liveliest) if comparison.paired else _sentence_apart(row, n, comparison.calibrated)
@@ -237,7 +241,8 @@ def _sentence_paired(row: dict[str, Any], n: int, calibrated: str, liveliest: fl
     if size is None or row["sd_a"] < STILL * liveliest:
         if max(row["apart"], row["sd_a"]) < STILL * liveliest:
             return "It hardly moves, in A and in B."
-        text = f"It hardly moves in A; A and B differ by {row['apart']:.2f} z (SD)."
+        apart = f"A and B differ by {row['apart']:.2f} z (SD)" if calibrated == "yes" else "more in B"
+        text = f"It hardly moves in A; {apart}."
         return f"{text} {_against(row['outside'], row['null_change'], n, _percent)}".strip()
     if size < SMALL:
         moved = calibrated == "yes" and abs(row["difference"]) >= SMALL
@@ -253,10 +258,18 @@ def _sentence_paired(row: dict[str, Any], n: int, calibrated: str, liveliest: fl
 
 def _sentence_apart(row: dict[str, Any], n: int, calibrated: str) -> str:
     """One sentence on a curve of conditions that are compared by their means."""
-    text = _average(row["difference"]) + ("." if calibrated == "yes" else " (uncalibrated: not to be read as a size).")
+    sure = calibrated == "yes"
+    text = f"{_average(row['difference'])}." if sure else _direction(row["difference"])
     if row["power"] is not None:
         text += f" Its ups and downs have {row['power']:.2f} times the power of A's."
-    return f"{text} {_against(row['outside'], row['null_difference'], n, _in_z)}".strip()
+    return f"{text} {_against(row['outside'], row['null_difference'], n, _in_z if sure else None)}".strip()
+
+
+def _direction(difference: float) -> str:
+    """Of a model whose means are no sizes."""
+    if abs(difference) < SMALL:
+        return "On average A and B are equal."
+    return f"On average B is {'lower' if difference > 0 else 'higher'} than A (uncalibrated: by how much is not to be read)."
 
 
 def _average(difference: float) -> str:
@@ -270,9 +283,12 @@ def _against(outside: bool | None, largest: float | None, n: int, in_words: Any)
         return ""
     if outside:
         many = f"None of {n} small changes" if n > 1 else "The one small change tried"
+        if in_words is None:
+            return f"{many} that should not matter {'changes' if n > 1 else 'does not change'} it as much."
         verb = "changes it by" if n > 1 else "does not change it by"
         return f"{many} that should not matter {verb} more than {in_words(largest)}."
-    return f"Small changes that should not matter change it as much (up to {in_words(largest)}): nothing to explain."
+    most = f" (up to {in_words(largest)})" if in_words is not None else ""
+    return f"Small changes that should not matter change it as much{most}: nothing to explain."
 
 
 def _percent(size: float) -> str:

@@ -22,6 +22,7 @@ from settings import ASSETS
 
 EXPERIMENTS = ASSETS / "experiments"
 FACTS = "experiment.json"
+RESPONSES = "responses.json"
 NOT_PLANTED = "Not planted: a prediction that may disagree with the textbook."
 """What stands in place of the two lines when a published model runs the same experiment."""
 
@@ -94,6 +95,18 @@ def load_ready_made(id: str) -> tuple[ReadyMade, Comparison]:
     """An experiment with its finished comparison; SelectionError for an unknown id, CacheError for damaged files."""
     one = find_ready_made(id)
     return one, load_comparison(one.folder, base=one.base_folder)
+
+
+def same_experiment(comparison: Comparison) -> ReadyMade | None:
+    """The ready-made experiment that a comparison repeats, perhaps with another model: the same films, edits and lesions; None for any other."""
+    for one in list_ready_made():
+        facts = json.loads((one.folder / COMPARISON).read_text(encoding="utf-8"))
+        films = [json.loads((folder / RESPONSES).read_text(encoding="utf-8"))["clip_sha256"] for folder in (one.base_folder, one.folder / "b")]
+        changes_a = (facts["edits"], facts["lesions"]) == (comparison.edits, comparison.lesions) != ("", "")
+        both = [result.responses.clip_sha256 for result in (comparison.a, comparison.b)]
+        if (changes_a and both[0] == films[0]) or both == films:
+            return one
+    return None
 
 
 def ready_made_designs() -> tuple[ReadyMade, ...]:

@@ -100,11 +100,12 @@ def find_scenes(comparison: Comparison) -> tuple[list[Scene], int, int]:
     for piece in comparison.time_map.pieces:
         for start_b, end_b, at, to in _parts(piece):
             (start_a, in_b), (end_a, to_b) = sorted(((at, start_b), (to, end_b)))
-            rows_a = _rows(valid_a, (start_a, end_a), valid_b, (in_b, to_b))
-            rows_b = _rows(valid_b, (start_b, end_b), valid_a, (at, to))
             if min(end_b - start_b, end_a - start_a) < SHORTEST_S - 1e-6:
                 too_short += 1
-            elif not rows_a.any() or not rows_b.any():
+                continue
+            rows_a = _rows(valid_a, (start_a, end_a), valid_b, (in_b, to_b))
+            rows_b = _rows(valid_b, (start_b, end_b), valid_a, (at, to))
+            if not rows_a.any() or not rows_b.any():
                 without_rows += 1
             else:
                 found.append(Scene(start_a, end_a, start_b, end_b, to < at, rows_a, rows_b))
@@ -134,7 +135,7 @@ def scenes(comparison: Comparison, subject: int | None = None) -> list[dict[str,
     place = comparison.place(subject)
     a, b = (curves[place].astype(np.float64) for curves in comparison.curves)
     found = []
-    for scene in find_scenes(comparison)[0]:
+    for scene in comparison.scenes[0]:
         mean_a, mean_b = a[scene.rows_a].mean(0), b[scene.rows_b].mean(0)
         found.append({"scene": scene, "mean_a": mean_a, "mean_b": mean_b, "difference": mean_a - mean_b})
     return found
@@ -161,7 +162,7 @@ def scene_frame(comparison: Comparison) -> pandas.DataFrame:
 
 def scene_notes(comparison: Comparison) -> tuple[str, ...]:
     """What a scene is here, and which ones are left out and why."""
-    found, too_short, without_rows = find_scenes(comparison)
+    found, too_short, without_rows = comparison.scenes
     notes = []
     if found:
         notes.append(

@@ -14,7 +14,7 @@ from encoder.curves import curve_ids, curve_means
 from encoder.ensemble import read
 from encoder.pipeline import FEW_ROWS
 from encoder.waiting_model import WaitingModel
-from experiments.comparison import first_result
+from experiments.comparison import first_result, nothing_changed
 from experiments.conditions import Condition, changed, run_condition, source_of, time_map_between
 from experiments.findings import label_of
 from experiments.intake import Film, admitted
@@ -180,6 +180,8 @@ def compare_sets(
     """
     settings = settings or get_settings()
     edits = edits_text(parse_edits(b)) if isinstance(b, str) else None
+    if edits == "":
+        raise nothing_changed()
     paired = paired or edits is not None
     others = a if isinstance(b, str) else b
     if statistic is not None and statistic not in STATISTICS:

@@ -155,21 +155,22 @@ def add_endpoints(
         changed. model: the id of one that capabilities lists as ready; without it the capsule's own. Returns same (whether every number is bit for
         bit the same) and differences: a list of what, here, there.
         """
-        token, _ = _take(capsule, shelf)
-        others = [_take(one, shelf)[0] if one else "" for one in (film, film_b)]
+        taken: list[str] = []
 
         def start() -> Iterator[Any]:
             from experiments.capsule_run import run_capsule
 
             chosen = _model(model, settings, offer) if model else None
-            films = [shelf.upload(other) if other else None for other in others]
-            yield from run_capsule(shelf.upload(token), *films, model=chosen, settings=settings)
+            zip_, *films = [shelf.upload(token) if token else None for token in taken]
+            yield from run_capsule(zip_, *films, model=chosen, settings=settings)
 
         try:
+            for one in (capsule, film, film_b):  # what came before one that is refused is dropped too
+                taken.append(_take(one, shelf)[0] if one else "")
             found = await in_line(request.session_hash, start)
         finally:
-            for one in (token, *others):
-                shelf.drop_upload(one)
+            for token in taken:
+                shelf.drop_upload(token)
         return {"same": not found, "differences": [{"what": one.what, "here": one.here, "there": one.there} for one in found]}
 
     async def api_transcribe(clip: gr.FileData, request: gr.Request, recogniser: str = "auto") -> dict:

@@ -477,7 +477,8 @@ class Handlers:
         }
 
     def _gallery(self, chosen: str | None) -> dict[str, Any]:
-        return {**self.parts.stimulus.gallery.value, "chosen": chosen}
+        # the stamp makes every value a new one: the browser says a choice again until it has heard the answer
+        return {**self.parts.stimulus.gallery.value, "chosen": chosen, "stamp": secrets.token_hex(4)}
 
 
 def export_of(shown: Shown) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from ui.panel import Panel
 if TYPE_CHECKING:
     from experiments.comparison_plan import Step
 
-QUICK = {"mute": "Mute the sound", "blank": "Blank the picture", "reverse": "Play it backwards", "shuffle": "Shuffle the shots"}
+QUICK = {"mute": "Mute the sound", "blank": "Blank the picture", "reverse": "Play it backwards", "shuffle": "Shuffle its pieces"}
 """Changes that stand as buttons, and what they are called there; the others are one click further away."""
 
 GROUPS = {"time": "Time", "sound": "Sound", "picture": "Picture", "words": "Words"}

@@ -147,7 +147,11 @@ def of_comparison(
     how = {"title": title, "card": card, "card_file": False, "opens_with": about.opens_with if about else opens_with}
     other = _shown(comparison.b, place=f"{place}/b", film_name=RUN_FILM, caption=None, example="", **how).payload
     other["range"] = max(other["range"], range_of_difference(comparison))  # one scale for A, B and A - B: the widest of the three
-    lines = about.lines(simulated=comparison.a.responses.simulated) if about else ()
+    from experiments.ready_made import same_experiment
+
+    simulated = comparison.a.responses.simulated
+    repeats = about or (None if simulated else same_experiment(comparison))
+    lines = repeats.lines(simulated=simulated) if repeats else ()
     between = comparison_part(comparison, card, notes=lines)
     caption = f"{about.title}: {about.question}" if about else None
     how |= {"place": f"{place}/a", "run_id": place, "film_name": film_name, "example": example, "caption": caption}
@@ -167,15 +171,10 @@ MOST_CURVES = 2
 
 
 def most_changed(comparison: Comparison) -> tuple[str, ...]:
-    """The networks or groups whose curves move most, in z, on the mean of the subjects: two, as A and B have two lines each."""
-    import numpy as np
+    """The networks or groups that the first sentences are about, on the mean of the subjects: two, as A and B have two lines each."""
+    from experiments.findings import sentences
 
-    from encoder.curves import curve_ids
-
-    (a, b), ids = (curves[-1] for curves in comparison.curves), curve_ids()
-    moved = np.abs((a - b)[comparison.valid]).mean(0) if comparison.paired else np.abs(a.mean(0) - b.mean(0))
-    whole = [place for place, id in enumerate(ids) if "-" not in id]
-    return tuple(ids[place] for place in sorted(whole, key=lambda place: -moved[place])[:MOST_CURVES])
+    return tuple(said["curve"] for said in sentences(comparison, None)[:MOST_CURVES])
 
 
 def comparison_part(comparison: Comparison, card: Card | None, *, notes: Sequence[str] = ()) -> dict[str, Any]:
@@ -219,7 +218,7 @@ def _says(text: str, parse: Callable[[str], Sequence[Any]]) -> str:
 def _scenes(comparison: Comparison, subjects: dict[int | None, str]) -> dict[str, Any] | None:
     """The same scene in A and in B, of the curves that are no halves; None where no scene was moved."""
     from encoder.curves import curve_ids
-    from experiments.scene_by_scene import find_scenes, has_scenes, scene_notes, scenes
+    from experiments.scene_by_scene import has_scenes, scene_notes, scenes
 
     if not has_scenes(comparison):
         return None
@@ -230,7 +229,7 @@ def _scenes(comparison: Comparison, subjects: dict[int | None, str]) -> dict[str
             "backwards": scene.backwards,
             "rows": [int(scene.rows_a.sum()), int(scene.rows_b.sum())],
         }
-        for scene in find_scenes(comparison)[0]
+        for scene in comparison.scenes[0]
     ]
     differences = {}
     for subject, id in subjects.items():

@@ -9,7 +9,6 @@
   const SEND_MS = 250; // typing and stepping a number are one change
   const GROUPS = ["Sound", "Picture", "Time", "Words", "Small changes that should not matter"];
 
-
   // ---- the language: a choice as text. The server reads it, and has the last word. ----
 
   const plain = /^[A-Za-z][A-Za-z0-9_-]*$/;

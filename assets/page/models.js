@@ -35,6 +35,7 @@
       list.classList.toggle("cp-many", models.length > MANY);
       legend.textContent = models.length > MANY ? `Model: ${models.length} to choose from` : "Model";
       if (!keys.includes(wanted)) wanted = "";
+      if (wanted && wanted !== value.chosen && told.idle) told.say(wanted); // an older answer was taken for that of the last click
       for (const [key, row] of rows) {
         if (!keys.includes(key)) {
           row.label.remove();

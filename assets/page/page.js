@@ -19,6 +19,7 @@
   const MANY = 6; // examples, or models: a longer list scrolls by itself
   const AGAIN_AFTER_MS = 200;
   const LONE_AGAIN_AFTER_MS = 1500;
+  const LONE_TRIES = 4; // what is refused is not heard either
   const OPENS_MS = 5000; // a page that was not answered by then works all the same
   const MOST_TRIES = 60;
   const HEAD_PX = 40; // of the player: its title is gone
@@ -40,10 +41,16 @@
     return {
       say(choice) {
         clearTimeout(timer);
-        pause = wanted !== null && wanted !== choice ? AGAIN_AFTER_MS : LONE_AGAIN_AFTER_MS;
+        const waits = wanted !== null && wanted !== choice;
+        pause = waits ? AGAIN_AFTER_MS : LONE_AGAIN_AFTER_MS;
         wanted = choice;
-        tries = choice === known ? MOST_TRIES - 1 : 0; // the answer to what is chosen already looks like none
-        again();
+        const least = choice === known ? 1 : LONE_TRIES; // the answer to what is chosen already looks like none
+        tries = waits ? 0 : MOST_TRIES - least;
+        if (waits) timer = setTimeout(again, pause); // two that leave at once may arrive in either order
+        else again();
+      },
+      get idle() {
+        return wanted === null;
       },
       heard(choice) {
         known = choice;

@@ -62,5 +62,5 @@
     };
   }
 
-  Object.assign(window.CineglassPage.tools, { button, size, download, sizedFile, progressLine });
+  Object.assign(window.CineglassPage.tools, { button, download, sizedFile, progressLine });
 })();

@@ -41,7 +41,7 @@ class Compare {
     const text = beyond.length
       ? `Farthest apart: ${beyond.join(", then ")}.`
       : "Nothing changes more than it does by small changes that should not matter.";
-    return h("p", { class: "cg-lead" }, text, " ", h("small", { text: "Rows come in this order, by SD of A − B in z. The bold share is of each curve's own ups and downs in A: where A hardly moves, it is large for next to nothing." }));
+    return h("p", { class: "cg-lead" }, text, " ", h("small", { text: `Rows come in this order, by ${this.calibrated ? "SD of A − B in z" : "share, and what hardly moves in A last"}. The bold share is of each curve's own ups and downs in A: where A hardly moves, it is large for next to nothing.` }));
   }
 
   swatch({ curve, kind }) {

@@ -199,6 +199,24 @@ def test_of_several_quick_choices_the_last_one_is_what_the_server_takes(open_pag
         page.close()
 
 
+def test_there_and_back_again_ends_where_it_began(open_page, tmp_path):
+    with serving(tmp_path / "cache", predict=Pace().predict) as (url, _):
+        page = open_page(url)
+        landed(page)
+        first, second = list_examples()[:2]
+        page.wait_for_function(f"{STATE}.run === 'cineglass/examples/{first.id}'")
+        for example in (second, first):
+            page.locator(".cp-example", has_text=example.title).click()
+        page.locator(".cp-model input").first.focus()
+        for key in ("ArrowDown", "ArrowUp"):
+            page.keyboard.press(key)
+        page.wait_for_timeout(4000)  # whatever the page says again has been said by then
+        assert page.evaluate(f"{STATE}.run") == f"cineglass/examples/{first.id}"
+        assert page.locator(".cp-example[aria-pressed=true]").inner_text().startswith(first.title)
+        assert page.locator("[data-chosen]").get_attribute("data-chosen") == page.locator(".cp-model input:checked").get_attribute("value")
+        page.close()
+
+
 def test_twenty_finished_results_are_listed_in_their_place_and_each_brings_its_own_card(open_page, tmp_path):
     for k in range(20):
         folder = shutil.copytree(list_examples()[k % len(list_examples())].folder, tmp_path / "results" / f"film-{k:02d}")

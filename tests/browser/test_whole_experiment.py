@@ -1,6 +1,6 @@
 """The whole way of an experiment in a real browser: an example is muted, compared, looked at from every side, saved, and opened by somebody else.
 
-Everything on it is real, the model too; only the noise band comes from two null edits instead of ten.
+Everything on it is real, the model too; only the sensitivity to small changes comes from two null edits instead of ten.
 """
 
 from __future__ import annotations

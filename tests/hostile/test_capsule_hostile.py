@@ -497,6 +497,7 @@ COMPARISONS = {
     "null edits without arrays": (lambda f: f.update(null_edits=None), "disagree"),
     "map with text": (lambda f: f.update(time_map=[["a", 1, 2, 3]]), "disagree"),
     "map beyond all films": (lambda f: f.update(time_map=[[0, 1e300, 0, 1e300]]), "disagree"),
+    "map of more film than there is": (lambda f: f.update(time_map=[[9.0 * k, 9.0 * k + 9, 0, 9] for k in range(20_000)]), "disagree"),
     "map that is an object": (lambda f: f.update(time_map={"0": 1}), "bad_value"),
     "a reason that is not so": (lambda f: f.update(paired=False, why="Because."), "disagree"),
     "label of markup objects": (lambda f: f.update(label_a={"html": NASTY}), "bad_value"),

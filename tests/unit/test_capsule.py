@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from experiments import capsule
+from experiments import capsule, comparison_files
+from experiments import capsule_form as form
 from experiments.capsule import write_capsule
 from experiments.capsule_read import open_capsule, plain_state, read_capsule
 from experiments.capsule_run import differences, run_capsule
@@ -336,3 +337,7 @@ def test_a_result_without_its_film_names_no_film_to_the_page(here, bare, ran, tm
     shown = {name: of_run("0" * 32, one, title="x", card=None).payload["media"] for name, one in (("with", ran[1]), ("without", opened))}
     assert shown["with"]["url"].endswith("film.mp4")
     assert shown["without"] == {"url": None, "kind": "video", "has_sound": True}
+
+
+def test_a_capsule_has_a_place_for_every_table_of_a_comparison():
+    assert [name.partition("/")[2] for name in form.TABLES] == list(comparison_files.TABLES)

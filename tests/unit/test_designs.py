@@ -154,6 +154,12 @@ def test_a_film_that_would_count_twice_is_refused_before_anything_is_predicted(r
     assert last(compare_sets(here, [moved(one, 0.1) for one in here], paired=True, model=result.responses.model_id)).paired
 
 
+def test_a_set_against_itself_is_refused_as_a_comparison_of_nothing_is():
+    with pytest.raises(SelectionError, match="nothing is changed") as error:
+        next(compare_sets(["a.mp4"] * 6, "  "))
+    assert error.value.code == "nothing_changed"
+
+
 def test_tables_of_a_set_agree_with_sign_flips_made_by_hand_and_say_what_they_rest_on(result, tmp_path):
     rng = np.random.default_rng(4)
     noise = rng.normal(0, 0.2, (2, 6, 1000))

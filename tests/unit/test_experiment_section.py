@@ -73,7 +73,7 @@ def test_the_switch_shows_what_the_model_reads_and_is_no_link_of_the_chain(text)
         assert value["words"]["policy"] == "keep"
 
 
-def test_what_comes_from_the_cache_costs_nothing_and_the_noise_band_is_priced_apart():
+def test_what_comes_from_the_cache_costs_nothing_and_sensitivity_to_small_changes_is_priced_apart():
     steps = (
         Step("sound", "Write the sound", False, 20.0),
         Step("video", "Picture stream", True, 0.0),

@@ -1,5 +1,6 @@
 """What a comparison says, from responses that were planted: no film and no model are needed."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from encoder.curves import curve_ids, curve_masks
 from encoder.responses import Responses
 from experiments.comparison import Comparison
 from experiments.comparison_files import load_comparison, save_comparison
+from experiments.conditions import called
 from experiments.findings import captions, frame, sentences, table
 from experiments.null_band import NullBand, parcel_change
 from experiments.predict import Result
@@ -143,6 +145,44 @@ def test_an_uncalibrated_model_is_not_quoted_with_a_mean(first, calibrated):
     comparison = compared(first, silenced(first), calibrated=calibrated)
     assert " z " not in row_of(sentences(comparison, None), "Auditory")["text"]
     assert comparison.calibrated == calibrated
+
+
+@pytest.mark.parametrize("calibrated", ["no", "unknown"])
+def test_no_sentence_on_an_uncalibrated_model_holds_a_z_whatever_is_compared(first, calibrated):
+    still = flat_in(first, "Vis")
+    lively = still.copy()
+    lively[:, :, curve_masks()["Vis"]] *= 200
+    for comparison in (
+        compared(still, lively, calibrated=calibrated, null=a_band(0.001)),
+        compared(first, first[:, :40] + 1, calibrated=calibrated, time_map=None, null=a_band(0.01)),
+        compared(first, first[:, :40] + 0.1, calibrated=calibrated, time_map=None, null=a_band(5.0)),
+    ):
+        texts = [one["text"] for one in sentences(comparison, None)]
+        assert any("B is higher" in text or "more in B" in text for text in texts)
+        assert not any(re.search(r"\bz\b", text) for text in texts)
+
+
+def test_an_uncalibrated_model_ranks_by_shares_and_not_by_z(first):
+    changed = first.copy()
+    changed[:, :, curve_masks()["Vis"]] *= 0.2
+    changed[:, :, AUDITORY] *= 0.6
+    loud = first.copy(), changed.copy()
+    for values in loud:
+        values[:, :, AUDITORY] *= 6
+    assert row_of(table(compared(*loud), None), "Auditory")["apart"] > row_of(table(compared(*loud), None), "Vis")["apart"]
+    assert sentences(compared(*loud, calibrated="no"), None)[0]["curve"] in ("Vis", "EarlyVisual")
+
+
+def done(first, edits: tuple[str, ...], name: str) -> Result:
+    result = a_result(first)
+    return replace(result, clip=replace(result.clip, name=name), responses=replace(result.responses, edits=edits))
+
+
+@pytest.mark.parametrize(("name", "edits"), [("commuter.mp4", ("mute",)), ("greyhounds.mp4", ("grey",)), ("film.mp4", ("mute", "grey"))])
+def test_what_was_done_to_a_film_is_told_whatever_the_film_is_called(first, name, edits):
+    assert called(done(first, edits, name)) == f"{name}: {'; '.join(edits)}"
+    assert called(done(first, edits, name), called(done(first, edits, name))) == f"{name}: {'; '.join(edits)}"
+    assert called(done(first, (), name)) == name
 
 
 def test_no_sentence_and_no_column_holds_a_p_value(first):

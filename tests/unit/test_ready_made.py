@@ -1,6 +1,7 @@
 """Ready-made experiments: what is on disk shows what its text says, and the planted rule came back."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from experiments import make_experiments
 from experiments.make_experiments import DESIGN, PLANS, lag_of
 from experiments.ready_made import NOT_PLANTED, find_ready_made, list_ready_made, load_ready_made
 from extractors.errors import SelectionError
+from ui.shown import of_comparison
 
 SHIPPED = sorted(one.id for one in list_ready_made())
 PLAN = {plan.id: plan for plan in PLANS}
@@ -50,6 +52,18 @@ def test_the_two_lines_name_the_rule_with_its_source_or_say_that_nothing_was_pla
     assert one.source in {rule.source for rule in RULES}
     assert returned.startswith("The model returned, mean of the four: ")
     assert one.lines(simulated=False) == (NOT_PLANTED,)
+
+
+@pytest.mark.parametrize("id", SHIPPED)
+def test_the_same_experiment_with_a_published_model_says_that_nothing_was_planted(id):
+    _, own = load_ready_made(id)
+    a, b = (replace(one, responses=replace(one.responses, simulated=False)) for one in (own.a, own.b))
+    published = replace(own, a=a, b=b, id="f" * 32)
+    said = of_comparison("f" * 32, published, title="film", card=None, film_name="film.mp4").payload["comparison"]["notes"]
+    assert said[0] == NOT_PLANTED
+    other = replace(published, edits="", lesions="", b=replace(b, responses=replace(b.responses, clip_sha256="0" * 64)))
+    assert NOT_PLANTED not in of_comparison("f" * 32, other, title="film", card=None, film_name="film.mp4").payload["comparison"]["notes"]
+    assert NOT_PLANTED not in of_comparison(own.id, own, title="film", card=None, film_name="film.mp4").payload["comparison"]["notes"]
 
 
 def test_an_unknown_experiment_is_refused_with_the_names_of_those_there_are():
