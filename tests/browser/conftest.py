@@ -8,7 +8,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
-ARGUMENTS = ["--no-sandbox", "--disable-quic", "--disable-background-networking"]
+POPUPS = "WebUIOmniboxPopup,WebUIOmniboxAimPopup"
+"""Of the address bar, which no test has; every window starts them, for two thirds of what a new page costs."""
+PLAYWRIGHTS = (
+    "AimEnabled,AvoidCorsURLLoaderRestartOnRedirect,AvoidUnnecessaryBeforeUnloadCheckSync,CDPScreenshotNewSurface,DestroyProfileOnBrowserClose,"
+    "HttpsFirstBalancedModeAutoEnable,HttpsUpgrades,LensOverlay,MediaRouter,NetworkTimeServiceQuerying,OptimizationHints,PaintHolding,"
+    "PreconnectToSearch,SkipListAccountsWithoutGaiaCookies,TcpPortRandomizationWin,ThirdPartyStoragePartitioning"
+)
+"""What Playwright turns off by itself: of two such lists Chromium takes the last."""
+ARGUMENTS = ["--no-sandbox", "--disable-quic", "--disable-background-networking", f"--disable-features={POPUPS},{PLAYWRIGHTS}"]
 MISSING = "NO BROWSER: the browser tests did not run. Install chromium, or set CINEGLASS_BROWSER to one (tests/find_browser.sh helps)."
 MOST_WAITING = 2  # pages between tests
 missing_browser = []
