@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from extractors.clip import Clip
     from settings import Settings
 
-RATES = {"picture": 0.10, "sound": 0.02, "speech": 0.08, "video": 0.09, "audio": 0.01, "text": 0.003}
+RATES = {"picture": 0.02, "sound": 0.01, "speech": 0.05, "video": 0.04, "audio": 0.005, "text": 0.003}
 """Seconds of work for each second of film on two cores: writing a track, listening for words, and the embedded model's streams."""
+PICTURE_MP = 0.08
+"""What a megapixel adds to the rate of writing a picture."""
 START_S = {"picture": 1.0, "sound": 0.6, "speech": 1.0, "video": 1.0, "audio": 0.5, "text": 1.0, "model": 1.5}
 """Seconds that each takes however short the film is."""
 NULL_START_S = 0.5
@@ -123,7 +125,11 @@ def _writes(part: str, edits: Sequence[Edit], clip: Clip) -> bool:
 
 
 def _seconds(what: str, clip: Clip) -> float:
-    return START_S[what] + RATES.get(what, 0.0) * clip.duration
+    return START_S[what] + _rate(what, clip) * clip.duration
+
+
+def _rate(what: str, clip: Clip) -> float:
+    return RATES.get(what, 0.0) + (PICTURE_MP * (clip.width or 0) * (clip.height or 0) / 1e6 if what == "picture" else 0.0)
 
 
 def _stream_seconds(what: str, clip: Clip, published: Plan | None) -> float:
@@ -137,7 +143,7 @@ def _null_seconds(n: int, clip: Clip, published: Plan | None) -> float:
     total = 0.0
     for text in null_edits(n, picture=clip.has_video, sound=clip.has_audio):
         edits = parse_edits(text)
-        total += NULL_START_S + sum(RATES[part] * clip.duration for part in ("picture", "sound") if _writes(part, edits, clip))
+        total += NULL_START_S + sum(_rate(part, clip) * clip.duration for part in ("picture", "sound") if _writes(part, edits, clip))
         absent = {stream for stream, there in (("video", clip.has_video), ("audio", clip.has_audio)) if not there}
         for stream in (touched(edits) - absent) | {"model"}:
             total += RATES.get(stream, 0.0) * clip.duration if published is None else _stream_seconds(stream, clip, published)
