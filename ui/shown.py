@@ -152,7 +152,7 @@ def of_comparison(
     simulated = comparison.a.responses.simulated
     repeats = about or (None if simulated else same_experiment(comparison))
     lines = repeats.lines(simulated=simulated) if repeats else ()
-    between = comparison_part(comparison, card, notes=lines)
+    between = comparison_part(comparison, card, lines=lines)
     caption = f"{about.title}: {about.question}" if about else None
     how |= {"place": f"{place}/a", "run_id": place, "film_name": film_name, "example": example, "caption": caption}
     return replace(_shown(comparison.a, other=other, between=between, **how), comparison=comparison)
@@ -177,8 +177,8 @@ def most_changed(comparison: Comparison) -> tuple[str, ...]:
     return tuple(said["curve"] for said in sentences(comparison, None)[:MOST_CURVES])
 
 
-def comparison_part(comparison: Comparison, card: Card | None, *, notes: Sequence[str] = ()) -> dict[str, Any]:
-    """What the player says of a comparison: what B changes, every sentence and number, and the band of the null edits; ``notes`` come first."""
+def comparison_part(comparison: Comparison, card: Card | None, *, lines: Sequence[str] = ()) -> dict[str, Any]:
+    """What the player says of a comparison: what B changes, every sentence and number, and the band of the null edits; ``lines`` come first."""
     from encoder.curves import curve_ids
     from encoder.lesions import parse_lesions
     from experiments.findings import captions, sentences
@@ -189,6 +189,7 @@ def comparison_part(comparison: Comparison, card: Card | None, *, notes: Sequenc
     subjects = {None: "mean", **{subject: subject_id(label) for subject, label in zip(responses.subjects, responses.subject_labels, strict=True)}}
     b_warnings = [text for text in comparison.b.responses.warnings if text not in responses.warnings]
     edits, lesions = comparison.undergone
+    leads = [{"curve": "", "label": "", "text": text} for text in lines]  # of no curve
     return pack_comparison(
         paired=comparison.paired,
         why=comparison.why,
@@ -198,9 +199,9 @@ def comparison_part(comparison: Comparison, card: Card | None, *, notes: Sequenc
         edits=[_says(text, parse_edits) for text in edits],
         lesions=[_says(text, parse_lesions) for text in lesions],
         band=None if null is None or not comparison.paired else pack_band(null.half_width, curve_ids(), n=len(null.edits)),
-        said={id: sentences(comparison, subject) for subject, id in subjects.items()},
+        said={id: [*leads, *sentences(comparison, subject)] for subject, id in subjects.items()},
         rows={id: comparison.tables[subject] for subject, id in subjects.items()},
-        notes=[*notes, *captions(comparison), *b_warnings],
+        notes=[*captions(comparison), *b_warnings],
         calibrated=card.calibrated if card is not None else comparison.calibrated,
         scenes=_scenes(comparison, subjects),
         association=_association(comparison, subjects),
