@@ -64,11 +64,14 @@ class ReadyMade:
         """Folder of A's result."""
         return find_example(self.base).folder if self.base else self.folder / "a"
 
-    def lines(self, *, simulated: bool) -> tuple[str, ...]:
-        """The two lines that stand with the experiment: told and returned, or that nothing was planted."""
+    def lines(self, *, simulated: bool, returned: bool = True) -> tuple[str, ...]:
+        """The two lines that stand with the experiment: told and returned, or that nothing was planted; without ``returned`` the first alone,
+        for somebody's own run of it, whose figures are its own.
+        """
         if not simulated:
             return (NOT_PLANTED,)
-        return (f"The simulator was told: {self.told} ({self.source})", f"The model returned, mean of the four: {self.returned}")
+        told = f"The simulator was told: {self.told} ({self.source})"
+        return (told, f"The model returned, mean of the four: {self.returned}") if returned else (told,)
 
 
 @lru_cache(maxsize=1)

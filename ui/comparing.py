@@ -21,7 +21,7 @@ from ui import experiment, run
 from ui.choosing import Choosing
 from ui.experiment import Base, Bench
 from ui.files import comparison_folder
-from ui.line import Job, Line, ended, news
+from ui.line import Job, Line, as_it_is, ended, news
 from ui.model import needs_plan, ready, why_not
 from ui.player import failed, kept, working
 from ui.sessions import Shelf, Visit, remember
@@ -249,7 +249,8 @@ class Comparing:
         if self.going(request):
             before = self.runs.of(visitor)
             if before.result is None:
-                return  # a second click while the first one is out changes nothing
+                yield as_it_is(section.status)  # a second click while the first one is out
+                return
             self.left.add(before.id)
             self.runs.stop(before)
         try:

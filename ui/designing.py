@@ -19,7 +19,7 @@ from ui.amounts import expected
 from ui.choosing import Choosing
 from ui.designs import DESIGN, EDITS_OF_ONE, HERE, ONE_CHANGE, Wanted, check, factors_of, set_clips, wanted_of
 from ui.experiment import STAGES, Base
-from ui.line import Job, Line, ended, in_plain_words, news
+from ui.line import Job, Line, as_it_is, ended, in_plain_words, news
 from ui.model import needs_plan, ready
 from ui.sessions import Shelf, Visit, remember
 
@@ -187,7 +187,8 @@ class Designing:
         visit = self._newest.get(visitor, visit)
         wanted = self._take(event, request)
         if self.going(request):
-            return  # a second click while the first one is out changes nothing
+            yield as_it_is(tab.status)  # a second click while the first one is out
+            return
         try:
             job = await asyncio.to_thread(self._join, wanted, visit, request)
         except Exception as error:

@@ -26,7 +26,7 @@ from ui.experiment import ExperimentSection
 from ui.export import ExportTab
 from ui.exporting import Exporting
 from ui.files import comparison_folder
-from ui.line import POLL_S, Job, Line, in_plain_words, news
+from ui.line import POLL_S, Job, Line, as_it_is, in_plain_words, news
 from ui.making import Making
 from ui.measured import Measuring, measured_value
 from ui.model import Offer, ready
@@ -337,9 +337,10 @@ class Handlers:
         try:
             job = self.runs.join(request.session_hash, self._job(visit, ready(state)), about=self.choosing.course(visit, request, state))
         except CineglassError as error:
-            # a second click while the first one runs changes nothing
             if error.code != "already_running" or self.comparing.going(request) or self.designing.going(request):
                 yield idle | {parts.run.status: run.failed(error)} | await asyncio.to_thread(self._again, visit, request)
+            else:
+                yield as_it_is(parts.run.status)  # a second click while the first one runs
             return
         said = ""
         try:

@@ -16,7 +16,7 @@ from extractors.errors import CineglassError, SelectionError
 from settings import Settings
 from ui import export as tab
 from ui.files import comparison_folder, example_folder
-from ui.line import Job, Line, in_plain_words, news
+from ui.line import Job, Line, as_it_is, in_plain_words, news
 from ui.sessions import Shelf, Visit
 from viz.look import Look
 
@@ -58,8 +58,8 @@ class Exporting:
             kind, folder = find_kind(str(data["kind"])), self._folder(data["player"])
             job = self.line.join(request.session_hash, lambda: self._job(kind.id, folder, data), about=kind)
         except Exception as error:
-            if getattr(error, "code", "") != "already_running":  # a second click while the first one is made changes nothing
-                yield {made: _failed(in_plain_words(error), visit)}
+            second = getattr(error, "code", "") == "already_running"  # a click while the first one is made
+            yield as_it_is(made) if second else {made: _failed(in_plain_words(error), visit)}
             return
         try:
             async for now in news(job, self.line, lambda position: _working(job, position, visit)):

@@ -17,6 +17,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
+import gradio as gr
+
 from extractors.errors import BusyError, CacheError, CineglassError
 from extractors.stages import Stage
 
@@ -220,6 +222,11 @@ class Line:
             with self._lock:
                 self._running.remove(job)
             self._advance()
+
+
+def as_it_is(part: Any) -> dict[Any, Any]:
+    """What a generator says that changes nothing: Gradio empties every output of one that says nothing at all."""
+    return {part: gr.skip()}
 
 
 async def news(job: Job, line: Line, say: Callable[[int], Said]) -> AsyncIterator[Said]:

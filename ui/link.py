@@ -101,7 +101,7 @@ def _comparison(link: Asked, shelf: Shelf, states: Iterable[ModelState]) -> Show
             example = find_example(about.base) if about.base else None
     except CineglassError:
         raise CacheError("gone", GONE, "") from None
-    title = example.title if example else comparison.label_a
+    title = example.title if example else comparison.label_a if comparison.label_a not in ("", "A") else comparison.a.clip.name
     how = {"card": _card(comparison.a, states), "film_name": comparison.a.clip.path.name, "about": about}
     return of_comparison(link.comparison, comparison, title=title, example=example.id if example else "", **how)
 

@@ -21,7 +21,7 @@ import gradio as gr
 from experiments.runs import ID, THUMBNAIL, Entry, RunsList, describe, sweep_lists, thumbnail
 from extractors.errors import CineglassError, SelectionError
 from settings import Settings
-from ui.line import Job, Line, in_plain_words
+from ui.line import Job, Line, as_it_is, in_plain_words
 from ui.panel import Panel
 from ui.sessions import TOKEN, Shelf, Visit
 
@@ -254,8 +254,8 @@ class MyRuns:
             source, title = await asyncio.to_thread(self._source, said, event, request)
             job = self.line.join(request.session_hash, lambda: self._saving(source, title, said), about="Capsule")
         except Exception as error:
-            if getattr(error, "code", "") != "already_running":
-                yield {self.parts.my_runs.work: _failed(in_plain_words(error))}
+            work, second = self.parts.my_runs.work, getattr(error, "code", "") == "already_running"
+            yield as_it_is(work) if second else {work: _failed(in_plain_words(error))}
             return
         async for changes in self._follow(job):
             yield changes

@@ -150,8 +150,8 @@ def of_comparison(
     from experiments.ready_made import same_experiment
 
     simulated = comparison.a.responses.simulated
-    repeats = about or (None if simulated else same_experiment(comparison))
-    lines = repeats.lines(simulated=simulated) if repeats else ()
+    repeats = about or same_experiment(comparison)
+    lines = repeats.lines(simulated=simulated, returned=about is not None) if repeats else ()
     between = comparison_part(comparison, card, lines=lines)
     caption = f"{about.title}: {about.question}" if about else None
     how |= {"place": f"{place}/a", "run_id": place, "film_name": film_name, "example": example, "caption": caption}

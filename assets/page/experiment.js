@@ -6,6 +6,7 @@
   window.CineglassPage.experiment = true;
   const { make, fill, button, problem } = window.CineglassPage.tools;
 
+  const DOUBLE_MS = 400;
   const SEND_MS = 250; // typing and stepping a number are one change
   const GROUPS = ["Sound", "Picture", "Time", "Words", "Small changes that should not matter"];
 
@@ -85,13 +86,22 @@
     const text = make("details", "cp-as-text");
     const band = make("label", "cp-band");
     const plan = make("details", "cp-cost");
+    let pressed = -Infinity;
+    /** The two buttons take each other's place: the second click of a double one is not meant for the other. */
+    function tooSoon() {
+      const soon = performance.now() - pressed < DOUBLE_MS;
+      if (!soon) pressed = performance.now();
+      return soon;
+    }
     const go = button("cp-compare", "Compare A with B", () => {
+      if (tooSoon()) return;
       flush();
       trigger("compare", asked());
       held = "go";
     });
     go.id = "cp-compare";
     const stop = button("cp-button cp-compare-stop", "Stop", () => {
+      if (tooSoon()) return;
       trigger("stop", {});
       held = "stop";
     });

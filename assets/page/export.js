@@ -50,7 +50,7 @@
     const makers = make("div", "cp-makers");
     const ready = make("div", "cp-files");
     const head = make("div", "cp-export-head");
-    const whole = make("p", "cp-export-whole", "A whole experiment, with films, words, changes, results, figures and methods text, is saved as one file, a capsule: ");
+    const whole = make("p", "cp-export-whole", "A whole experiment, with its films if you like, words, changes, results, figures and methods text, is saved as one file, a capsule: ");
     const toRuns = make("button", "cp-link", "My runs");
     toRuns.type = "button";
     toRuns.addEventListener("click", () => {

@@ -217,6 +217,34 @@ def test_stop_keeps_what_is_shown_and_gives_the_buttons_back(visit, bench):
     page.wait_for_selector("#cp-run:enabled")
 
 
+@pytest.mark.parametrize("apart_ms", [0, 120, 600], ids=["a double click", "soon after", "past the button"])
+def test_a_second_click_on_compare_changes_nothing(visit, bench, apart_ms):
+    page = visit()
+    models = page.locator(".cp-model").count()
+    bench.go.clear()
+    mute(page)
+    asked = len(bench.asked)
+    if apart_ms:
+        page.locator("#cp-compare").click()
+        page.wait_for_timeout(apart_ms)
+        page.evaluate(
+            """past => {
+            const [go, stop] = ["cp-compare", "cp-compare-stop"].map((id) => document.getElementById(id));
+            if (past) go.disabled = false;
+            (past || go.offsetParent ? go : stop).click();
+        }""",
+            apart_ms > 400,
+        )
+    else:
+        page.locator("#cp-compare").dblclick()
+    bench.go.set()
+    wait_status(page, "done")
+    assert len(bench.asked) == asked + 1
+    assert page.locator(".cp-model").count() == models > 0
+    assert page.locator("#cp-trust").inner_text()
+    assert "undefined" not in page.url
+
+
 def test_a_failure_says_why_and_keeps_what_is_shown(visit, bench):
     page = visit()
     run = page.evaluate(f"{STATE}.run")
