@@ -1,7 +1,7 @@
 """What tests may need of the machine, and how several workers share them.
 
 Missing espeak-ng is one skip at home and a failure in CI. The tests of a file stay with one worker, so that what they share is made once; the longest
-begin first. A browser test waits for its page as often as it works, and so do tests of programs: there is one worker more than there are cores.
+begin first.
 """
 
 import ctypes.util
@@ -13,14 +13,6 @@ LONG = ("test_page", "test_link", "test_player_views", "test_whole_experiment", 
 """Browser files of a minute of CPU time and more, the longest first."""
 LATER = ("test_cli", "test_figures", "test_published_run", "test_export", "test_gate_hostile", "test_edit_film", "test_comparison")
 """The others of half a minute and more."""
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_xdist_auto_num_workers() -> int | None:
-    """For ``-n auto``."""
-    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
-        return None
-    return (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1) + 1
 
 
 def pytest_configure(config: pytest.Config) -> None:

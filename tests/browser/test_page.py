@@ -167,7 +167,8 @@ def test_who_presses_run_by_keyboard_reaches_stop_with_one_key_and_then_run_agai
     page.keyboard.press("Enter")
     wait_status(page, "stopped")
     page.wait_for_function("document.activeElement.classList.contains('cp-status')")
-    page.wait_for_selector("#cp-run")  # the page draws its parts one after the other
+    page.wait_for_selector("#cp-stop", state="hidden")
+    page.wait_for_selector("#cp-run:enabled")  # the page draws its parts one after the other
     page.keyboard.press("Shift+Tab")
     assert page.evaluate("document.activeElement.id") == "cp-run"
 
