@@ -151,6 +151,7 @@ def test_a_and_b_are_shown_while_the_noise_band_is_still_computed(visit, bench):
     page.wait_for_function(f"{STATE}.run.startsWith('cineglass/comparisons/')")
     wait_status(page, "working")
     run = page.evaluate(f"{STATE}.run")
+    page.wait_for_timeout(500)  # sooner it would be the second of a double click
     page.locator("#cp-compare-stop").click()
     wait_status(page, "stopped")
     assert "without sensitivity to small changes" in page.locator("#cp-compare-status").inner_text()
