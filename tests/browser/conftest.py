@@ -49,6 +49,7 @@ class Tab:
     A test that changes the page for good (another locale or colour scheme, scripts of its own, held requests, a second page) spoils it.
     """
 
+    CUT_OFF = ("AbortError: signal is aborted", "Connection errored out")  # what Gradio says of an event that a reload cuts off
     SPOIL_PAGE = ("add_init_script", "emulate_media", "expose_binding", "expose_function", "on", "route", "set_extra_http_headers")
     SPOIL_CONTEXT = ("add_init_script", "grant_permissions", "new_cdp_session", "new_page", "on", "route", "set_offline")
 
@@ -62,6 +63,7 @@ class Tab:
         self.faults: list[str] = []
         self.origins: set[str] = set()
         self._session = self.context.new_cdp_session(self.page)
+        self.page.reload = self._reloading(self.page.reload)
         self.page.on("console", self._on_console)
         self.page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
         self.page.on("request", self._on_request)
@@ -73,6 +75,13 @@ class Tab:
         def call(*args, **how):
             self.spoiled = True
             return method(*args, **how)
+
+        return call
+
+    def _reloading(self, reload):
+        def call(**how):
+            self.allowed = (*self.allowed, *self.CUT_OFF)
+            return reload(**how)
 
         return call
 
