@@ -30,15 +30,13 @@ from extractors.stimuli import (
 from extractors.transcript import Transcript
 from settings import Settings
 from ui.line import Job, Line, in_plain_words
-from ui.sessions import Shelf, Visit
+from ui.sessions import Shelf, Visit, remember
 
 if TYPE_CHECKING:
     from ui.choosing import Choosing
     from ui.events import Parts
 
 POLL_S = 0.1
-MOST_VISITORS = 1000
-"""Visitors whose pictures are remembered."""
 
 NAMES = {
     "rate": ("Speed", "words/min"),
@@ -200,13 +198,11 @@ class Making:
         return {self.parts.stimulus.making: self.value(request)}
 
     def _put(self, place: int, picture: Picture | None, request: gr.Request) -> None:
-        mine = [*self.pictures.pop(request.session_hash, [None] * MAX_PICTURES)]
+        mine = [*self._pictures(request)]
         if mine[place] is not None:
             self.shelf.drop_upload(mine[place].token)
         mine[place] = picture
-        self.pictures[request.session_hash] = mine
-        for visitor in list(self.pictures)[:-MOST_VISITORS]:
-            del self.pictures[visitor]
+        remember(self.pictures, request.session_hash, mine)
 
     def clear(self, request: gr.Request) -> None:
         """Forget the pictures; what is on the shelf goes with the visit."""
