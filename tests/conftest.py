@@ -5,7 +5,9 @@ begin first.
 """
 
 import ctypes.util
+import gc
 import os
+from pathlib import Path
 
 import pytest
 
@@ -27,7 +29,14 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
+_FILE: list[Path] = []
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    if _FILE != [item.path]:  # thousands of tests and every library imported so far made each full collection last most of a second
+        _FILE[:] = [item.path]
+        gc.collect()
+        gc.freeze()
     if item.get_closest_marker("espeak") and ctypes.util.find_library("espeak-ng") is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)("needs espeak-ng, which is not installed; tests/find_espeak.sh installs it on Debian")
 
