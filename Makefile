@@ -13,7 +13,7 @@ app: $(VENV)/app.installed
 test: $(VENV)/dev.installed lint
 	@tests/find_browser.sh >/dev/null || [ -z "$$CI" ]
 	@tests/find_espeak.sh >/dev/null || [ -z "$$CI" ]
-	CINEGLASS_BROWSER="$$(tests/find_browser.sh 2>/dev/null)" $(BIN)/python -m pytest -n $(WORKERS)
+	CINEGLASS_BROWSER="$$(tests/find_browser.sh 2>/dev/null)" PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS)
 
 lint: $(VENV)/dev.installed
 	$(BIN)/ruff check .

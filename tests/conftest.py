@@ -33,7 +33,7 @@ _FILE: list[Path] = []
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if _FILE != [item.path]:  # thousands of tests and every library imported so far made each full collection last most of a second
+    if [item.path] != _FILE:  # thousands of tests and every library imported so far made each full collection last most of a second
         _FILE[:] = [item.path]
         gc.collect()
         gc.freeze()
