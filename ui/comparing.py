@@ -273,7 +273,7 @@ class Comparing:
                     changes = await asyncio.to_thread(self._finish, compared, visit, request) | await self.look(visit, request)
                 elif job.state == "running" and not token and job.id not in self.elsewhere and run.active_message(job) != said:
                     said = run.active_message(job)
-                    changes[self.parts.player] = working(said, progress=status["fraction"])
+                    changes[self.parts.player] = working(said, job=job.id, progress=status["fraction"])
                 yield changes
             if job.id not in self.left:
                 yield await self._end(job, visit, token, request)
@@ -291,7 +291,7 @@ class Comparing:
             if not (away and token):  # the player is elsewhere by now, and stays there
                 changes |= await asyncio.to_thread(self._finish, job.result, visit, request)
         elif not token and not away:
-            changes[self.parts.player] = failed(job.error.message, job.error.hint) if job.error is not None else kept()
+            changes[self.parts.player] = failed(job.error.message, job.error.hint, job=job.id) if job.error is not None else kept(job.id)
         return changes | await self._rest(visit, request)
 
     async def _rest(self, visit: Visit, request: gr.Request) -> dict[Any, Any]:
@@ -307,7 +307,7 @@ class Comparing:
         token = job.result.token if job.result is not None else ""
         self.runs.stop_visitor(request.session_hash)
         await ended(job)
-        changes = {self.parts.experiment.status: _stopped(job, token)} | ({} if token else {self.parts.player: kept()})
+        changes = {self.parts.experiment.status: _stopped(job, token)} | ({} if token else {self.parts.player: kept(job.id)})
         return changes | await self._rest(visit, request)
 
     def going(self, request: gr.Request) -> bool:

@@ -177,6 +177,8 @@ class Handlers:
         }
         if job is None:
             changes |= {parts.run.status: run.empty(), parts.experiment.status: run.empty()}
+        else:
+            changes[parts.player] = {**shown.payload, "job": job.id}
         return changes | self.choosing.button(visit, request)
 
     async def receive_upload(self, visit: Visit, event: gr.EventData, request: gr.Request) -> AsyncIterator[dict[Any, Any]]:
@@ -350,14 +352,14 @@ class Handlers:
                 changes: dict[Any, Any] = {parts.run.status: status}
                 if job.state == "running" and job.id not in self.looking_elsewhere and run.active_message(job) != said:
                     said = run.active_message(job)
-                    changes[parts.player] = working(said, progress=status["fraction"])
+                    changes[parts.player] = working(said, job=job.id, progress=status["fraction"])
                 yield changes
             elsewhere = job.id in self.looking_elsewhere
             if job.state == "stopped":
-                told = idle | {parts.run.status: run.stopped(job)} | ({} if elsewhere else {parts.player: kept()})
+                told = idle | {parts.run.status: run.stopped(job)} | ({} if elsewhere else {parts.player: kept(job.id)})
             elif job.error is not None:
                 told = idle | {parts.run.status: run.of_job(job, 0)} | await asyncio.to_thread(self._again, visit, request)
-                told |= {} if elsewhere else {parts.player: failed(job.error.message, job.error.hint)}
+                told |= {} if elsewhere else {parts.player: failed(job.error.message, job.error.hint, job=job.id)}
             else:
                 told = idle | await asyncio.to_thread(self._finish, job, visit, request, elsewhere=elsewhere)
             yield told | await self.comparing.look(visit, request)
@@ -444,7 +446,7 @@ class Handlers:
             parts.run.run: gr.update(visible=True),
             parts.run.stop: gr.update(visible=False),
             parts.run.status: run.stopped(job),
-            parts.player: kept(),
+            parts.player: kept(job.id if job is not None else ""),
         }
 
     def leave(self, request: gr.Request) -> None:

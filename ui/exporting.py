@@ -80,8 +80,10 @@ class Exporting:
 
     def stop(self, visit: Visit, request: gr.Request) -> dict[Any, Any]:
         """Stop what is being made; does its own reset, because the cancelled event can no longer speak."""
+        job = self.line.of(request.session_hash)
         self.line.stop_visitor(request.session_hash)
-        return {self.parts.export.made: _resting("Stopped. Nothing was written.", self._newest.get(request.session_hash, visit))}
+        now = _resting("Stopped. Nothing was written.", self._newest.get(request.session_hash, visit))
+        return {self.parts.export.made: now | {"job": job.id if job is not None else ""}}
 
     def leave(self, visitor: str) -> None:
         """The page was closed."""
@@ -158,11 +160,12 @@ def _file(token: str, path: Path) -> dict[str, Any]:
 
 
 def _working(job: Job, position: int, visit: Visit) -> dict[str, Any]:
+    told = {"state": "working", "made": list(visit.made), "job": job.id}
     if job.state == "waiting":
-        return {"state": "working", "message": f"{job.about.label}: waiting, {position} before you", "fraction": 0.0, "made": list(visit.made)}
+        return told | {"message": f"{job.about.label}: waiting, {position} before you", "fraction": 0.0}
     stage = list(job.stages.values())[-1] if job.stages else None
     message = f"{job.about.label}: {stage.message}" if stage else f"{job.about.label}: begins"
-    return {"state": "working", "message": message, "fraction": round(stage.done / stage.total, 3) if stage else 0.0, "made": list(visit.made)}
+    return told | {"message": message, "fraction": round(stage.done / stage.total, 3) if stage else 0.0}
 
 
 def _resting(message: str, visit: Visit) -> dict[str, Any]:

@@ -369,8 +369,9 @@ class MyRuns:
 
     def stop(self, request: gr.Request) -> dict[Any, Any]:
         """Stop saving or opening; does its own reset, because the cancelled event can no longer speak."""
+        job = self.line.of(request.session_hash)
         self.line.stop_visitor(request.session_hash)
-        return {self.parts.my_runs.work: {"state": "done", "message": "Stopped. Nothing was kept."}}
+        return {self.parts.my_runs.work: {"state": "done", "message": "Stopped. Nothing was kept.", "job": job.id if job is not None else ""}}
 
     def leave(self, visitor: str) -> None:
         """The page was closed."""
@@ -398,9 +399,10 @@ def _entry_value(entry: Entry) -> dict[str, Any]:
 
 def _working(job: Job, position: int) -> dict[str, Any]:
     if job.state == "waiting":
-        return {"state": "working", "message": f"Waiting, {position} before you", "fraction": 0.0}
+        return {"state": "working", "message": f"Waiting, {position} before you", "fraction": 0.0, "job": job.id}
     stage = list(job.stages.values())[-1] if job.stages else None
-    return {"state": "working", "message": stage.message if stage else "Begins", "fraction": round(stage.done / stage.total, 2) if stage else 0.0}
+    done = round(stage.done / stage.total, 2) if stage else 0.0
+    return {"state": "working", "message": stage.message if stage else "Begins", "fraction": done, "job": job.id}
 
 
 def _failed(error: CineglassError) -> dict[str, Any]:

@@ -86,16 +86,20 @@ def empty(message: str = "Choose an example or drop in a clip.") -> dict[str, An
     return {"version": 1, "state": "empty", "message": message}
 
 
-def working(message: str, *, progress: float | None = None) -> dict[str, Any]:
-    """A run is going on: ``message`` is one plain sentence, ``progress`` 0..1 or None while unknown."""
-    return {"version": 1, "state": "working", "message": message, "progress": progress}
+def working(message: str, *, job: str, progress: float | None = None) -> dict[str, Any]:
+    """A run is going on: ``message`` is one plain sentence, ``progress`` 0..1 or None while unknown.
+
+    A value of another state that names the same ``job`` ends this: what is said of the job's work is not shown after that, even if it comes
+    later. (Answers that Gradio queues are overtaken by those that it does not.)
+    """
+    return {"version": 1, "state": "working", "message": message, "progress": progress, "job": job}
 
 
-def failed(message: str, hint: str = "") -> dict[str, Any]:
+def failed(message: str, hint: str = "", *, job: str = "") -> dict[str, Any]:
     """A run has failed; the last result stays, greyed."""
-    return {"version": 1, "state": "failed", "message": message, "hint": hint}
+    return {"version": 1, "state": "failed", "message": message, "hint": hint, "job": job}
 
 
-def kept() -> dict[str, Any]:
+def kept(job: str = "") -> dict[str, Any]:
     """A run was stopped: show the last result again as it was."""
-    return {"version": 1, "state": "done"}
+    return {"version": 1, "state": "done", "job": job}

@@ -139,13 +139,14 @@ def of_job(job: Job, position: int) -> dict[str, Any]:
             "fraction": 0.0,
             "position": position,
             "stages": [],
+            "job": job.id,
         }
     rows = stage_rows(job, running=job.state == "running")
     if job.state == "done":
-        return {"state": "done", "title": f"Done in {duration(job.elapsed)}", "stages": rows, "fraction": 1.0}
+        return {"state": "done", "title": f"Done in {duration(job.elapsed)}", "stages": rows, "fraction": 1.0, "job": job.id}
     left = _remaining(job)
     title = f"Working, {duration(job.elapsed)}" + (f", {expected(left)} left" if left is not None else "")
-    return {"state": "working", "title": title, "stages": rows, "fraction": fraction(job)}
+    return {"state": "working", "title": title, "stages": rows, "fraction": fraction(job), "job": job.id}
 
 
 def failed(error: CineglassError, job: Job | None = None) -> dict[str, Any]:
@@ -158,6 +159,7 @@ def failed(error: CineglassError, job: Job | None = None) -> dict[str, Any]:
         "hint": error.hint,
         "way_out": way_out(error.hint),
         "stages": [] if job is None else stage_rows(job, running=False),
+        "job": "" if job is None else job.id,
     }
 
 
@@ -168,6 +170,7 @@ def stopped(job: Job | None = None) -> dict[str, Any]:
         "title": "Stopped",
         "message": "Finished stages are kept: Run goes on from there.",
         "stages": [] if job is None else stage_rows(job, running=False),
+        "job": "" if job is None else job.id,
     }
 
 

@@ -570,7 +570,13 @@
       const root = tools.element.firstElementChild || tools.element;
       const trigger = (...said) => opening.then(() => tools.trigger(...said));
       const draw = parts[kind](root, { ...tools, trigger });
-      const update = () => draw(tools.props.value || {});
+      const over = new Set(); // jobs whose end was told: news of their work may come after that, since only some of Gradio's answers wait in line
+      const update = () => {
+        const value = tools.props.value || {};
+        if (value.state === "working" && over.has(value.job)) return;
+        if (value.job && value.state !== "working") over.add(value.job);
+        draw(value);
+      };
       update();
       tools.watch("value", update);
     },

@@ -20,6 +20,7 @@ class CineglassPlayer {
     this.stale = { layout: true, brain: true, curves: true };
     this.shown = { row: -2, word: -2, film: "" };
     this.have = false; // whether `values` holds the row shown
+    this.over = new Set(); // jobs whose end was told
     this.timings = { row: [], head: [] };
     this.tab = "now";
     this.scattered = false;
@@ -41,6 +42,9 @@ class CineglassPlayer {
   take(value) {
     if (this.link.holds(value)) return;
     const state = value && value.state ? value.state : "empty";
+    const job = value && value.job;
+    if (state === "working" && this.over.has(job)) return; // overtaken by the answer to Stop, or by an example
+    if (job && state !== "working") this.over.add(job);
     this.host.dataset.state = state;
     if (value && value.parcels) {
       const fresh = !this.base || value.run_id !== this.base.value.run_id;

@@ -215,6 +215,30 @@ def test_stop_is_honoured_within_two_seconds_and_the_last_result_comes_back(visi
     wait_status(page, "done")
 
 
+def test_what_is_said_of_a_job_after_its_end_is_not_shown(visit):
+    """Answers that Gradio queues are overtaken by those that it does not: on a busy machine "Working" came after "Stopped" and stayed."""
+    page = visit()
+    drawn = page.evaluate(
+        """() => {
+            const element = document.createElement("div"), props = { value: { state: "empty", stages: [] } }, told = [];
+            element.append(document.createElement("div"));
+            let update;
+            window.CineglassPage.mount("status", { element, props, trigger() {}, events: [], watch: (_, call) => (update = call) });
+            for (const [state, job] of [["working", "a"], ["stopped", "a"], ["working", "a"], ["working", "b"], ["done", "b"], ["working", "b"]]) {
+                props.value = { state, job, title: state, stages: [] };
+                update();
+                told.push(element.firstElementChild.dataset.state);
+            }
+            return told;
+        }"""
+    )
+    assert drawn == ["working", "stopped", "stopped", "working", "done", "done"]
+    before = shown(page)["run"]
+    for state, job, expected in (("working", "a", "working"), ("done", "a", "done"), ("working", "a", "done"), ("working", "b", "working")):
+        page.evaluate("([state, job]) => window.__cineglass.take({ version: 1, state, job, message: 'The picture is read' })", [state, job])
+        assert (shown(page)["run"], shown(page)["state"]) == (before, expected)
+
+
 def test_a_failure_keeps_the_last_result_greyed_and_says_what_to_do(visit, pace):
     pace.fail.set()
     page = visit()
