@@ -86,7 +86,7 @@ def empty(message: str = "Choose an example or drop in a clip.") -> dict[str, An
     return {"version": 1, "state": "empty", "message": message}
 
 
-def working(message: str, *, job: str, progress: float | None = None) -> dict[str, Any]:
+def working(message: str, *, job: str = "", progress: float | None = None) -> dict[str, Any]:
     """A run is going on: ``message`` is one plain sentence, ``progress`` 0..1 or None while unknown.
 
     A value of another state that names the same ``job`` ends this: what is said of the job's work is not shown after that, even if it comes
