@@ -125,6 +125,8 @@ def test_text_can_be_read_in_both_themes(visit, paced):
             "#cp-tabs [role=tab][aria-selected=true]",
         ):
             assert contrast(page, selector) >= 4.5, (theme, selector)
+        behind = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).slice(0, 3).map(Number)")
+        assert max(behind) < 60 if theme == "dark" else min(behind) > 200, (theme, behind)
 
 
 def test_nothing_sticks_out_sideways_down_to_a_phone(visit):
