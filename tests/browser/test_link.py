@@ -197,6 +197,7 @@ def test_the_result_of_a_link_is_the_only_one_that_is_drawn(open_page, address):
 
 def test_a_model_of_a_link_is_chosen_for_the_next_run_and_one_that_is_not_offered_is_not(visit):
     page = visit()
+    page.wait_for_function("document.querySelectorAll('.cp-models input').length > 1")  # the list may be drawn after the player
     keys = page.locator(".cp-models input").evaluate_all("fields => fields.map(field => field.value)")
     usual = page.locator(".cp-models input:checked").input_value()
     other = next(key for key in keys if key != usual)
