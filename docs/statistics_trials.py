@@ -17,6 +17,7 @@ import numpy as np
 from analysis import circular_shift, interval, label_permutation, pearson, sign_flip
 from analysis.calibration import Cell
 from analysis.contrasts import usual_block
+from extractors.arrays import load_array
 
 SEED = 0
 HRF = "haemodynamic noise"
@@ -85,7 +86,7 @@ def strengths() -> dict[str, tuple[int, float, float, float]]:
     found = {}
     for folder in sorted(path.parent for path in EXAMPLES.glob("*/responses.npy")):
         facts = json.loads((folder / "responses.json").read_text(encoding="utf-8"))
-        curves = curve_means(np.load(folder / "responses.npy", allow_pickle=False))[:, facts["valid"]]
+        curves = curve_means(load_array(folder / "responses.npy"))[:, facts["valid"]]
         steps = curves - curves.mean(1, keepdims=True)
         lag_1 = (steps[:, 1:] * steps[:, :-1]).sum(1) / (steps**2).sum(1)
         found[folder.name] = (int(np.sum(facts["valid"])), *(float(one) for one in np.quantile(lag_1, [0, 0.5, 1])))

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from encoder.atlas import N_PARCELS, load_atlas
+from extractors.arrays import load_arrays
 from settings import ASSETS
 
 VERTEX_LABELS = ASSETS / "atlas" / "fsaverage5_parcels.npz"
@@ -48,9 +49,8 @@ def vertex_labels() -> np.ndarray:
     uint16 [2, 10242]
         Left, right; the parcel's id (1..1000), 0 on the medial wall. Read-only.
     """
-    with np.load(VERTEX_LABELS, allow_pickle=False) as stored:
-        labels = stored["labels"]
-        told = str(stored["atlas_hash"])
+    stored = load_arrays(VERTEX_LABELS)
+    labels, told = stored["labels"], str(stored["atlas_hash"])
     if labels.shape != (2, N_VERTICES) or labels.dtype != np.uint16 or told != load_atlas().hash:
         raise ValueError(f"{VERTEX_LABELS.name} belongs to another atlas: make it again with make assets.")
     labels.flags.writeable = False

@@ -20,6 +20,7 @@ from experiments.capsule_facts import condition_facts, model_facts
 from experiments.capsule_read import plain_state, read_capsule
 from experiments.capsule_zip import write_zip
 from experiments.results import load_result, save_result
+from extractors.arrays import load_array
 from extractors.errors import CapsuleError
 from extractors.grid import counting_rows
 from extractors.in_thread import Tell, in_thread
@@ -146,7 +147,7 @@ def _include_film(result: Result, folder: Path, settings: Settings, *, sound: bo
     samples = kept_samples(clip, settings=settings) if sound else None
     if samples is not None:
         with (folder / form.SAMPLES).open("wb") as file:
-            np.save(file, np.load(samples, mmap_mode="r", allow_pickle=False), allow_pickle=False)
+            np.save(file, load_array(samples, mapped=True), allow_pickle=False)
 
 
 def _save_comparison(comparison: Comparison, work: Path) -> None:

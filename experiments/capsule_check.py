@@ -15,6 +15,7 @@ from experiments import capsule_form as form
 from experiments.capsule_facts import ComparisonFacts, ResultFacts, condition_facts, model_facts
 from experiments.capsule_zip import damaged
 from experiments.results import load_result
+from extractors.arrays import load_array
 from extractors.errors import CapsuleError, CineglassError
 from extractors.grid import TR, n_trs
 
@@ -104,7 +105,7 @@ def check_comparison(raw: Path, manifest: form.Manifest, results: dict[str, Resu
         arrays = []
         for name, shape in zip(form.NULL, shapes, strict=True):
             check_array(raw / name, shape, name, gaps=name == form.NULL[1])
-            arrays.append(np.load(raw / name, allow_pickle=False))
+            arrays.append(load_array(raw / name))
         null = NullBand(tuple(told.null_edits), *arrays)
     try:
         for text in (told.edits, *(told.null_edits or ())):

@@ -23,6 +23,7 @@ from experiments.findings import frame
 from experiments.null_band import NullBand
 from experiments.results import COMPARISON, load_result, save_result
 from experiments.scene_by_scene import has_scenes, scene_frame
+from extractors.arrays import load_arrays
 from extractors.errors import CacheError, StatisticsError
 from extractors.time_map import TimeMap
 from viz.export import write_table
@@ -146,8 +147,8 @@ def load_comparison(folder: str | os.PathLike, *, base: str | os.PathLike | None
         b = load_result(folder / "b")
         null = None
         if facts["null_edits"] is not None:
-            with np.load(folder / NULL, allow_pickle=False) as arrays:
-                null = NullBand(tuple(map(str, facts["null_edits"])), arrays["differences"], arrays["parcel_change"])
+            arrays = load_arrays(folder / NULL)
+            null = NullBand(tuple(map(str, facts["null_edits"])), arrays["differences"], arrays["parcel_change"])
             if null.differences.shape[1:3] != (len(a.responses.subjects) + 1, a.responses.n_trs):
                 raise ValueError("the null edits belong to another result")
         time_map = None if facts["time_map"] is None else TimeMap.from_list(facts["time_map"])

@@ -20,6 +20,7 @@ import numpy as np
 from analysis.accuracy import mean_correlation, pearson
 from encoder.atlas import N_PARCELS, load_atlas
 from encoder.responses import Responses, check_subjects
+from extractors.arrays import load_array
 from extractors.errors import CineglassError, MediaError
 from extractors.grid import TR, tr_middles
 from extractors.worker_process import messages, worker
@@ -148,7 +149,7 @@ def read_measured(
         answer = _asked_child({"path": str(path.resolve()), "ending": ending, "dataset": dataset, "out": str(out)}, settings)
         if "refused" in answer:
             raise _refusal(answer, name)
-        values = np.load(out, allow_pickle=False)
+        values = load_array(out)
     values = _in_order(values, answer["labels"], name)
     datasets = tuple((str(key), int(rows)) for key, rows in answer["datasets"])
     return Table(values, float(tr), name, str(answer.get("dataset") or ""), datasets)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from extractors.arrays import load_array
 from extractors.worker_process import limit_this_process, read_job
 
 PARCELS = 1000
@@ -83,7 +84,7 @@ def _upright(table: np.ndarray) -> np.ndarray:
 
 
 def _npy(path: Path) -> np.ndarray:
-    table = np.load(path, mmap_mode="r", allow_pickle=False)
+    table = load_array(path, mapped=True)
     if not isinstance(table, np.ndarray) or table.dtype.kind not in "fiu":
         raise Refused("not_numbers")
     return _upright(table)

@@ -16,6 +16,7 @@ from encoder.atlas import load_atlas
 from encoder.cards import Figure, Recovery, TestClip
 from encoder.training.measure import Measured, window_s
 from encoder.training.simulate import AR_VARIANCE, PlantedSubjects
+from extractors.arrays import load_array
 from extractors.grid import valid_rows
 from extractors.transcript import Transcript
 
@@ -127,7 +128,7 @@ def measure_film(path: Path, name: str, transcript: Transcript) -> Measured:
     from extractors.video import FPS, HEIGHT, WIDTH
 
     clip = last(admit(path))
-    samples = np.load(clip.samples_path, allow_pickle=False) if clip.has_audio else None
+    samples = load_array(clip.samples_path) if clip.has_audio else None
     frames = iter_frames(clip, fps=FPS, size=(WIDTH, HEIGHT)) if clip.has_video else None
     return measure(name, clip.n_trs, frames=frames, samples=samples, words=transcript.words, transcript=transcript)
 

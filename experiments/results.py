@@ -10,10 +10,9 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from encoder.responses import Responses
 from experiments.predict import Result
+from extractors.arrays import load_array
 from extractors.clip import Clip
 from extractors.errors import CacheError, CineglassError
 from extractors.formats import read_transcript, write_transcript
@@ -120,8 +119,8 @@ def load_result(folder: str | os.PathLike) -> Result:
         facts = json.loads((folder / "responses.json").read_text(encoding="utf-8"))
         if facts["form"] > FORM:
             raise CacheError("result_newer", "This result was written by a newer version of the program.", "Update the program to open it.")
-        values = np.load(folder / "responses.npy", allow_pickle=False)
-        more = {part: np.load(folder / name, allow_pickle=False) for part, name in MEMBERS.items() if facts.get("members")}
+        values = load_array(folder / "responses.npy")
+        more = {part: load_array(folder / name) for part, name in MEMBERS.items() if facts.get("members")}
         responses = Responses.from_metadata(values, facts, **more)
         if not (folder / "transcript.tsv").is_file():
             raise FileNotFoundError(2, "", "transcript.tsv")

@@ -17,6 +17,7 @@ import numpy as np
 
 from encoder.training.measure import Measured, measure_rest
 from encoder.training.simulate import FAMILIES, SUBJECTS, PlantedSubjects, family_indices
+from extractors.arrays import parse_source
 from extractors.errors import CineglassError
 from extractors.features import Features
 from extractors.grid import TR
@@ -111,7 +112,7 @@ def _version() -> str:
 
     said = [repr(sorted(measure.extractor_ids().items()))]
     for module in (clips, measure, phrases, scenes, sounds, speaking, textures, truth_features):
-        tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
+        tree = parse_source(Path(module.__file__).read_text(encoding="utf-8"))
         for node in ast.walk(tree):
             body = getattr(node, "body", None)
             if isinstance(body, list):  # without docstrings

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from extractors.arrays import load_array
 from extractors.clip import Clip
 from extractors.formats import spread_text
 from extractors.recognise_sphinx import FRAME_S, make_decoder, pcm
@@ -146,7 +147,7 @@ def _film_time(time: float, spans: list[Span]) -> float:
 
 def _align(job: dict) -> list:
     """The worker: one forced alignment of all known words over all speech."""
-    samples = np.load(job["samples"], mmap_mode="r", allow_pickle=False)
+    samples = load_array(job["samples"], mapped=True)
     parts = [np.asarray(samples[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)], dtype=np.float32) for start, end in job["spans"]]
     decoder = make_decoder(lm=None)
     known = [entries if entries and all(decoder.lookup_word(entry) is not None for entry in entries) else None for entries in job["tokens"]]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from extractors.arrays import load_array
 from extractors.errors import MediaError
 
 
@@ -72,7 +73,7 @@ class Clip:
     def samples(self) -> np.ndarray:
         """The 16 kHz samples, float32 [n], as a read-only memory map; MediaError ``clip_gone`` when they were deleted."""
         try:
-            return np.load(self.samples_path, mmap_mode="r", allow_pickle=False)
+            return load_array(self.samples_path, mapped=True)
         except (OSError, ValueError) as error:
             raise self.gone() from error
 

@@ -15,6 +15,7 @@ from heapq import merge
 import av
 import numpy as np
 
+from extractors.arrays import load_array
 from extractors.canonical import AAC_RATES, picture_encoder, sound_encoder, sound_frame
 from extractors.edit_picture import Film, Filters, blank_frame, blank_of, frames_wanted
 from extractors.edit_sound import edited_sound, quality_of
@@ -135,8 +136,8 @@ def _edited_sound(job: dict, target, tell: Callable[..., None]) -> Iterator[av.P
         return np.zeros((channels, round(job["source_duration"] * rate)), np.float32)
 
     if not _heard_in_film(steps):
-        plain = before(SAMPLE_RATE, 1) if unheard else np.load(job["source_samples"], allow_pickle=False)[None]
-        mono = edited_sound(plain, SAMPLE_RATE, steps, lambda key: np.load(others[key]["samples"], allow_pickle=False)[None], tell)
+        plain = before(SAMPLE_RATE, 1) if unheard else load_array(job["source_samples"])[None]
+        mono = edited_sound(plain, SAMPLE_RATE, steps, lambda key: load_array(others[key]["samples"])[None], tell)
         np.save(job["samples"], np.ascontiguousarray(mono[0], np.float32))
     sound = before(rate, channels) if unheard else _heard(job["source"], rate, layout, job["source_duration"], tell)
     sound = edited_sound(sound, rate, steps, lambda key: _heard(others[key]["film"], rate, layout, others[key]["duration"], tell), tell)

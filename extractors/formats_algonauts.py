@@ -8,11 +8,11 @@ is written as it is. Cells are therefore *not* guarded against spreadsheet formu
 
 from __future__ import annotations
 
-import ast
 import csv
 import io
 import math
 
+from extractors.arrays import read_literal
 from extractors.errors import TranscriptError
 from extractors.grid import TR
 from extractors.tr_table import MAX_ROW_CHARS, MAX_ROW_WORDS, MAX_WORD_CHARS, MAX_WORDS, clean
@@ -116,7 +116,7 @@ def _list(cell: str, name: str, line: int) -> tuple:
     try:
         if len(cell) > MAX_CELL_CHARS or cell[0] != "[":
             raise ValueError
-        value = ast.literal_eval(cell)
+        value = read_literal(cell)
         if not isinstance(value, list) or len(value) > MAX_ROW_WORDS:
             raise ValueError
         return tuple(float(item) if isinstance(item, int) and abs(item) > 2**53 else item for item in value)

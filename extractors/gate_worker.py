@@ -15,8 +15,8 @@ import time
 from collections.abc import Callable
 
 import av
-import numpy as np
 
+from extractors.arrays import load_array
 from extractors.canonical import write_canonical
 from extractors.errors import CineglassError, MediaError
 from extractors.gate_limits import Limits
@@ -117,7 +117,7 @@ def video_key(path: str) -> str:
 
 def audio_key(path: str) -> str:
     """sha256 of the 16 kHz samples."""
-    return hashlib.sha256(np.load(path, mmap_mode="r").data).hexdigest()
+    return hashlib.sha256(load_array(path, mapped=True).data).hexdigest()
 
 
 if __name__ == "__main__":

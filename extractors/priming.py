@@ -17,6 +17,7 @@ import threading
 import time
 from pathlib import Path
 
+from extractors.arrays import parse_source
 from settings import Settings
 
 _REPOSITORY = "https://raw.githubusercontent.com/Bicanski-NCG/VIBE"
@@ -143,7 +144,7 @@ def _download(address: str, deadline: float) -> bytes | None:
 def _phrase_in(source: bytes) -> str | None:
     """The string literal that is given to the constant in a Python source, if its sha256 is right."""
     try:
-        tree = ast.parse(source)
+        tree = parse_source(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     for node in ast.walk(tree):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from extractors.arrays import load_array
 from extractors.errors import SpeechError
 from extractors.speech_workers import Heard, recognise, serve, split_long
 from extractors.stages import Stage
@@ -42,7 +43,7 @@ class SphinxRecogniser:
 
     def recognise(self, samples_path: Path, spans: list[Span]) -> Iterator[Stage | Heard]:
         """Recognise the speech in ``spans``; yields Stages, then Heard (see :func:`extractors.speech_workers.recognise`)."""
-        pieces = split_long(np.load(samples_path, mmap_mode="r", allow_pickle=False), spans, LONGEST_PIECE_S)
+        pieces = split_long(load_array(samples_path, mapped=True), spans, LONGEST_PIECE_S)
         yield from recognise("extractors.recognise_sphinx", (), samples_path, pieces, processes=self.processes)
 
 

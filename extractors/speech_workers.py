@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from extractors.arrays import load_array
 from extractors.errors import SpeechError
 from extractors.stages import Stage, stage_clock
 from extractors.vad import SAMPLE_RATE, Span
@@ -110,7 +111,7 @@ def recognise(
 
 def serve(hear: Callable[[np.ndarray], tuple[list[tuple[str, float, float]], str]]) -> None:
     """The worker's loop: answer every piece on standard input with ``hear(samples)`` -> (words in seconds from the piece's start, language)."""
-    samples = np.load(sys.argv[-1], mmap_mode="r", allow_pickle=False)
+    samples = load_array(sys.argv[-1], mapped=True)
     for line in sys.stdin:
         piece, first, stop = (int(part) for part in line.split())
         words, language = hear(np.asarray(samples[first:stop], dtype=np.float32))

@@ -515,6 +515,8 @@
   banner.setAttribute("role", "alert");
   let started = "";
   let missed = 0;
+  let cut = false; // an answer of Gradio's was cut off: from then on it sends nothing any more
+  let next = 0;
 
   function say(text, reload) {
     if (banner.dataset.text !== text) {
@@ -528,24 +530,46 @@
     else if (!banner.isConnected) (document.querySelector(".gradio-container") || document.body).prepend(banner);
   }
 
+  function rest(text) {
+    say(text, true);
+    for (const id of ["cp-left", "cp-words", "cp-words-undo"]) document.getElementById(id)?.setAttribute("inert", "");
+  }
+
   async function look() {
     let answer = "";
     try {
-      const response = await fetch("cineglass/server", { cache: "no-store" });
+      const response = await ask("cineglass/server", { cache: "no-store", signal: AbortSignal.timeout(LOOK_MS) });
       if (response.ok) answer = await response.text();
     } catch {
       // said below
     }
     if (answer && started && answer !== started) {
-      say("The server was started again and no longer knows this visit: its clips, edits and runs are gone from here. What you see stays until you reload.", true);
-      for (const id of ["cp-left", "cp-words", "cp-words-undo"]) document.getElementById(id)?.setAttribute("inert", "");
+      rest("The server was started again and no longer knows this visit: its clips, edits and runs are gone from here. What you see stays until you reload.");
+      return;
+    }
+    if (answer && cut) {
+      rest("The connection to the server was lost, and this page no longer hears it. What you see stays until you reload; what was ready by then is under My runs.");
       return;
     }
     missed = answer ? 0 : missed + 1;
     started = started || answer;
-    say(missed > 1 ? "The server does not answer. What you see stays; nothing can be run until it is back." : "", false);
-    setTimeout(look, missed ? AGAIN_MS : LOOK_MS);
+    say(missed > 1 || cut ? "The server does not answer. What you see stays; nothing can be run until it is back." : "", false);
+    clearTimeout(next);
+    next = setTimeout(look, missed ? AGAIN_MS : LOOK_MS);
   }
+
+  // After a lost connection Gradio asks for the app's id and reloads the page as soon as there is one: the visit would go without a word.
+  const ask = window.fetch.bind(window);
+  window.fetch = (...asked) => {
+    if (!/\/app_id$/.test(new URL(asked[0].url || asked[0], document.baseURI).pathname)) return ask(...asked);
+    if (!cut) {
+      cut = true;
+      document.body.classList.add("cp-cut"); // Gradio's own word of it, that it tries again, would be wrong now
+      clearTimeout(next);
+      next = setTimeout(look);
+    }
+    return Promise.resolve(new Response(null, { status: 503 }));
+  };
   look();
 
   function problem(value) {

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from encoder.training.truth_features import PictureTruth, borrowed_features, own_features, sound_truth, truth_features, word_truth
+from extractors.arrays import load_arrays
 from extractors.features import STREAMS, Features
 from extractors.transcript import Transcript, Word
 
@@ -51,9 +52,9 @@ class Measured:
     @classmethod
     def load(cls, path: Path) -> Measured:
         """Read what :meth:`save` wrote."""
-        with np.load(path, allow_pickle=False) as file:
-            present = dict(zip(STREAMS, (bool(value) for value in file["present"]), strict=True))
-            return cls(path.stem, {stream: file[stream] for stream in STREAMS}, present, file["truth"])
+        file = load_arrays(path)
+        present = dict(zip(STREAMS, (bool(value) for value in file["present"]), strict=True))
+        return cls(path.stem, {stream: file[stream] for stream in STREAMS}, present, file["truth"])
 
 
 def extractor_ids() -> dict[str, str]:

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from encoder.training.phrases import random_passage
+from extractors.arrays import load_arrays
 from extractors.errors import SpeechError
 from extractors.transcript import Word
 
@@ -171,7 +172,7 @@ def say_all(requests: Sequence[Request]) -> list[Spoken]:
             raise SpeechError(*json.loads(done.stderr))
         except ValueError:
             raise SpeechError("espeak_failed", "The speech synthesiser espeak-ng stopped.", "Try espeak-ng by hand on a short text.") from None
-    result = np.load(io.BytesIO(done.stdout), allow_pickle=False)
+    result = load_arrays(io.BytesIO(done.stdout))
     rate = int(result["rate"])
     divisor = math.gcd(SAMPLE_RATE, rate)
     spoken = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import threading
 import time
 from pathlib import Path
 
@@ -269,6 +270,42 @@ def test_a_server_that_was_started_again_is_said_and_the_controls_rest(open_page
         landed(page)
         assert not page.locator(".cp-banner").is_visible()
         assert not page.evaluate("document.querySelector('#cp-left').inert")
+
+
+def test_a_server_that_was_started_again_in_the_middle_of_a_run_leaves_what_is_on_the_page(open_page, tmp_path):
+    pace = Pace()
+    with serving(tmp_path / "first", predict=pace.predict) as (url, _):
+        page = open_page(url, allowed=("Failed to load resource", "ERR_", "Connection errored out", "Unexpected error"), still=True)
+        landed(page)
+        page.wait_for_function("performance.getEntriesByName(`${location.href}cineglass/server`).some((asked) => asked.responseEnd > 0)")
+        before = shown(page)["run"]
+        page.click("#cp-run")
+        page.wait_for_selector(".cp-stages li[data-state=active]")
+        page.evaluate("window.__same = true")
+        port = int(url.rsplit(":", 1)[1])
+        threading.Timer(1.0, pace.go.set).start()  # the run may not outlive its server
+    with serving(tmp_path / "second", predict=Pace().predict, port=port):
+        page.wait_for_selector(".cp-banner:has-text('was started again')", timeout=25_000)
+        assert page.evaluate("window.__same")  # Gradio would have opened the page anew
+        assert shown(page)["run"] == before
+        assert page.evaluate("document.querySelector('#cp-left').inert")
+        assert not page.locator(".toast-body").is_visible()
+
+
+def test_a_lost_connection_is_said_and_leaves_what_is_on_the_page(visit):
+    page = visit(allowed=("Failed to load resource", "ERR_", "Connection errored out"))
+    before = shown(page)["run"]
+    page.route("**/queue/join*", lambda route: route.abort())
+    page.evaluate("window.__same = true")
+    page.click("#cp-run")
+    page.wait_for_selector(".cp-banner:has-text('no longer hears it')", timeout=25_000)
+    assert page.evaluate("window.__same")
+    assert shown(page)["run"] == before
+    assert page.evaluate("document.querySelector('#cp-left').inert")
+    assert not page.locator(".toast-body").is_visible()
+    page.get_by_role("button", name="Reload the page").click()
+    landed(page)
+    assert not page.evaluate("document.querySelector('#cp-left').inert")
 
 
 def test_a_new_clip_ends_the_failure_of_the_last(visit, pace, film):

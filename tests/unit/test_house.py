@@ -71,6 +71,16 @@ def test_only_the_pages_and_their_door_name_gradio(path):
         assert "gradio" not in imported(parsed(path))
 
 
+@pytest.mark.parametrize("path", [*MODULES, *DOORS], ids=lambda path: str(path.relative_to(ROOT)))
+def test_arrays_and_literals_are_read_in_one_place(path):
+    """Python's parser may fail in two threads at once, and NumPy reads the head of every array with it."""
+    if path != ROOT / "extractors" / "arrays.py":
+        named = {
+            f"{node.value.id}.{node.attr}" for node in ast.walk(parsed(path)) if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+        }
+        assert not named & {"np.load", "numpy.load", "ast.parse", "ast.literal_eval"}
+
+
 def test_settings_import_nothing_of_ours():
     assert not imported(parsed(ROOT / "settings.py")) & {*PACKAGES, "app", "cli"}
 
