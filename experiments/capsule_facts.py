@@ -14,6 +14,8 @@ Id = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 Sentence = Annotated[str, Field(max_length=2000)]
 Sentences = Annotated[list[Sentence], Field(max_length=200)]
 Seconds = Annotated[float, Field(ge=0, le=10**7)]
+TimePieces = Annotated[list[Annotated[list[float], Field(min_length=4, max_length=4)]], Field(max_length=20_000)]
+"""A time map, as :meth:`extractors.time_map.TimeMap.as_list` writes it."""
 Scalar = str | int | float | bool | None
 
 
@@ -66,6 +68,13 @@ class PlanFacts(_Open):
     parts: Annotated[list[dict[Line, Any]], Field(max_length=40)] = []
 
 
+class OriginFacts(_Strict):
+    """The film that was there before all edits."""
+
+    sha256: Hash
+    time_map: TimePieces
+
+
 class ExtraFacts(_Open):
     """Further facts of a result."""
 
@@ -78,6 +87,8 @@ class ExtraFacts(_Open):
     made: dict[Line, Any] | None = None
     edits_text: Statements = ""
     source_sha256: Hash | None = None
+    time_map: TimePieces | None = None
+    origin: OriginFacts | None = None
 
 
 class ResultFacts(_Strict):

@@ -21,7 +21,7 @@ from encoder.ensemble import read
 from encoder.lesions import lesions_text, parse_lesions
 from encoder.responses import SUBJECTS
 from encoder.waiting_model import WaitingModel
-from experiments.conditions import Condition, called, changed, done_to, run_condition, time_map_between, time_map_of
+from experiments.conditions import Condition, called, changed, done_to, made_from, run_condition, time_map_between
 from experiments.intake import Film, admitted
 from experiments.null_band import N_EMBEDDED, N_LARGE, NullBand, curves_with_mean, null_band
 from experiments.predict import Result
@@ -43,8 +43,6 @@ if TYPE_CHECKING:
 MOST_NULL = 50
 """Null edits of one comparison."""
 SOUND_GONE = "The sound that was analysed first is not kept any more; A was computed again with that of its film, which comes near it."
-MADE_FROM = ("time_map", "source_sha256", "edits_text")
-"""Facts of an edited film that its result keeps when it is run again."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,8 +227,8 @@ def compare(
         else:
             condition, edits, lesions = b, "", ""
         second: Result = yield from passing_on(run_condition(condition, subjects=subjects, **how))
-        map_ = time_map_of(second) if isinstance(b, str) else time_map_between(first, second)
-        comparison = Comparison(first, second, *_labels(a, b, first, second, label_a, label_b), edits, lesions, map_, None, seed)
+        labels, map_ = _labels(a, b, first, second, label_a, label_b), time_map_between(first, second)
+        comparison = Comparison(first, second, *labels, edits, lesions, map_, None, seed)
         if null is None:
             null = N_EMBEDDED if waiting is None or not waiting.files.published else N_LARGE
         if null:
@@ -318,12 +316,11 @@ def first_result(a: Result | Condition | Film, waiting: WaitingModel | None, **h
         if same_film and (waiting is None or a.responses.weights_sha256 == waiting.weights_sha256):
             yield a if clip is a.clip else replace(a, clip=clip)
             return
-        condition = Condition(film=clip, transcript=a.transcript, lesions="; ".join(a.responses.lesions))
+        done = {"lesions": "; ".join(a.responses.lesions), "done": a.responses.edits, "made": made_from(a)}
+        condition = Condition(film=clip, transcript=a.transcript, **done)
         again: Result = yield from passing_on(run_condition(condition, subjects=a.responses.subjects, **how))
-        made = {name: a.responses.extra[name] for name in MADE_FROM if name in a.responses.extra}
         warnings = again.responses.warnings if same_film else (*again.responses.warnings, SOUND_GONE)
-        extra = {**again.responses.extra, **made}
-        yield replace(again, responses=replace(again.responses, edits=a.responses.edits, extra=extra, warnings=warnings))
+        yield replace(again, responses=replace(again.responses, warnings=warnings))
         return
     condition = a if isinstance(a, Condition) else Condition(film=a)
     yield from run_condition(condition, subjects=SUBJECTS, **how)

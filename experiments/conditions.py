@@ -20,6 +20,8 @@ from extractors.transcript import Transcript
 from settings import Settings, get_settings
 
 LABEL_MAX = 200
+MADE_FROM = ("time_map", "source_sha256", "edits_text", "origin")
+"""What ``responses.extra`` holds of a film that was made from another one; ``origin`` where that one was made already."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +45,8 @@ class Condition:
         What people call it; by default its film's name and what was done to it (:func:`called`).
     done : tuple of str
         Edits that made the film what it is, before those of this condition; they are told, and not made again.
+    made : mapping
+        How they made it, in the form of ``responses.extra`` (:data:`MADE_FROM`).
     """
 
     film: Film
@@ -53,6 +57,7 @@ class Condition:
     others: Mapping[str, Film] = field(default_factory=dict)
     label: str = ""
     done: tuple[str, ...] = ()
+    made: Mapping[str, Any] = field(default_factory=dict)
 
 
 def run_condition(
@@ -77,7 +82,8 @@ def run_condition(
     Stage
         Those of the edit, then those of :func:`experiments.predict.predict`; the last item is its Result. ``responses.edits`` and ``.lesions`` hold
         the statements (what was done before first), ``responses.extra["time_map"]`` where each edited second comes from
-        (:class:`extractors.time_map.TimeMap`), and ``extra["source_sha256"]`` the unedited film.
+        (:class:`extractors.time_map.TimeMap`), and ``extra["source_sha256"]`` the film before these edits. Where that one had been edited as well,
+        ``extra["origin"]`` tells the same of the film that was there first.
 
     Raises
     ------
@@ -90,12 +96,13 @@ def run_condition(
     if not edits:
         how |= {"transcript": condition.transcript, "recogniser": condition.recogniser, "name": name}
         plain: Result = yield from passing_on(predict(condition.film, **how))
-        yield replace(plain, responses=replace(plain.responses, edits=_after(condition.done, plain))) if condition.done else plain
+        extra = {**plain.responses.extra, **condition.made}
+        yield replace(plain, responses=replace(plain.responses, edits=_after(condition.done, plain), extra=extra))
         return
     clip = yield from passing_on(admitted(condition.film, settings=settings, name=name, allow_short=allow_short))
     edited = yield from passing_on(edited_condition(condition, clip, edits, settings=settings))
     result: Result = yield from passing_on(predict(edited.clip, transcript=edited.transcript, recogniser=condition.recogniser, **how))
-    yield replace(result, responses=_labelled(result, edited, clip, condition.done))
+    yield replace(result, responses=_labelled(result, edited, clip, condition))
 
 
 def edited_condition(condition: Condition, clip: Clip, edits: Sequence[Edit], *, settings: Settings) -> Generator[Any, None, None]:
@@ -121,7 +128,7 @@ def changed(a: Result, edits: str, lesions: str = "", others: Mapping[str, Film]
     own = parse_lesions(lesions)
     taken = {lesion.stream for lesion in own} | ({"text"} if words_policy(parse_edits(edits)) == "drop" else set())
     kept = [lesion for lesion in parse_lesions("; ".join(a.responses.lesions)) if lesion.stream not in taken]
-    about = {"edits": edits, "lesions": lesions_text([*kept, *own]), "others": others or {}, "done": a.responses.edits}
+    about = {"edits": edits, "lesions": lesions_text([*kept, *own]), "others": others or {}, "done": a.responses.edits, "made": made_from(a)}
     return Condition(film=a.clip, transcript=a.transcript, **about)
 
 
@@ -145,28 +152,43 @@ def time_map_of(result: Result) -> TimeMap:
 
 
 def time_map_between(a: Result, b: Result) -> TimeMap | None:
-    """Where each second of B's film comes from in A's; None where they are different films, or A was moved in time and B otherwise."""
+    """Where each second of B's film comes from in A's; None where they are different films, or A shows some of the film twice."""
     if b.responses.extra.get("source_sha256") == a.clip.sha256:
         return time_map_of(b)
-    if source_of(a) != source_of(b):
+    (film_a, map_a), (film_b, map_b) = origin_of(a), origin_of(b)
+    if film_a != film_b:
         return None
-    map_a, map_b = time_map_of(a), time_map_of(b)
     if map_a.is_identity:
         return map_b
-    return TimeMap.identity(b.clip.duration) if map_a == map_b else None
+    if map_a == map_b:
+        return TimeMap.identity(b.clip.duration)
+    shown = map_a.inverse()
+    return shown.then(map_b) if shown is not None else None
 
 
-def source_of(result: Result) -> str:
-    """Content of the film that a result's film was made from, edited or not."""
-    return str(result.responses.extra.get("source_sha256") or result.clip.sha256)
+def made_from(result: Result) -> dict[str, Any]:
+    """How a result's film was made of another one, as :class:`Condition` takes it; empty for a film as it is."""
+    return {name: result.responses.extra[name] for name in MADE_FROM if name in result.responses.extra}
 
 
-def _labelled(result: Result, edited: Edited, source: Clip, done: tuple[str, ...]) -> Any:
+def origin_of(of: Result | Condition) -> tuple[str, TimeMap]:
+    """Content of the film that was there before all edits, and where each second of this one comes from in it; a condition's film is admitted."""
+    clip, made = (of.clip, made_from(of)) if isinstance(of, Result) else (of.film, of.made)
+    told = made.get("origin") or {"sha256": made.get("source_sha256"), "time_map": made.get("time_map")}
+    if not told["sha256"]:
+        return clip.sha256, TimeMap.identity(clip.duration)
+    return str(told["sha256"]), TimeMap.from_list(told["time_map"]) if told["time_map"] else TimeMap.identity(clip.duration)
+
+
+def _labelled(result: Result, edited: Edited, source: Clip, condition: Condition) -> Any:
     """The responses with what was done to the film."""
     responses = result.responses
     extra = {**responses.extra, "time_map": edited.time_map.as_list(), "source_sha256": source.sha256, "edits_text": edits_text(edited.edits)}
+    if condition.made:
+        first, before = origin_of(condition)
+        extra["origin"] = {"sha256": first, "time_map": before.then(edited.time_map).as_list()}
     extra["notices"] = list(dict.fromkeys([*extra.get("notices", ()), *edited.notices]))
-    return replace(responses, edits=(*_after(done, result), *(edit.text for edit in edited.edits)), extra=extra)
+    return replace(responses, edits=(*_after(condition.done, result), *(edit.text for edit in edited.edits)), extra=extra)
 
 
 def _after(done: tuple[str, ...], result: Result) -> tuple[str, ...]:

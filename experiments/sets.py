@@ -15,7 +15,7 @@ from encoder.ensemble import read
 from encoder.pipeline import FEW_ROWS
 from encoder.waiting_model import WaitingModel
 from experiments.comparison import first_result, nothing_changed
-from experiments.conditions import Condition, changed, run_condition, source_of, time_map_between
+from experiments.conditions import Condition, changed, origin_of, run_condition, time_map_between
 from experiments.findings import label_of
 from experiments.intake import Film, admitted
 from experiments.predict import Result
@@ -279,7 +279,7 @@ def no_film_twice(a: Sequence[Result | Condition], b: Sequence[Result | Conditio
     for together in counted:
         here: dict[str, str] = {}
         for item in together:
-            sha256, name = (source_of(item), item.clip.name) if isinstance(item, Result) else (item.film.sha256, item.film.name)
+            sha256, name = (origin_of(item)[0], (item.clip if isinstance(item, Result) else item.film).name)
             if sha256 in seen:
                 names = name if name == seen[sha256] else f"{name} and {seen[sha256]}"
                 said = f"{names} is in the set twice" if name == seen[sha256] else f"{names} are the same film"

@@ -6,6 +6,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -109,6 +110,17 @@ class TimeMap:
                 parts.append((*at, *(max(0.0, time) for time in to)))
             pieces += [Piece(*part) for part in sorted(parts)]
         return TimeMap(_joined(pieces))
+
+    def inverse(self) -> TimeMap | None:
+        """Where each second of the source is shown; None where one of them is shown twice."""
+        turned = []
+        for piece in self.pieces:
+            (low, at_low), (high, at_high) = sorted(((piece.source_start, piece.start), (piece.source_end, piece.end)))
+            turned.append(Piece(low, high, at_low, at_high))
+        turned.sort(key=lambda piece: piece.start)
+        if any(later.start < earlier.end - _TINY for earlier, later in pairwise(turned)):
+            return None
+        return TimeMap(_joined(turned))
 
     def source_of(self, times: Iterable[float] | np.ndarray) -> np.ndarray:
         """Source seconds of edited seconds: float64 of the same shape, nan where the edited film shows nothing of the source.

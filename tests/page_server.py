@@ -117,7 +117,7 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def wait_until(true: Callable[[], Any], seconds: float = 10.0) -> None:
+def wait_until(true: Callable[[], Any], seconds: float = 30.0) -> None:
     """Return as soon as ``true()`` is; fail after ``seconds``."""
     end = time.monotonic() + seconds
     while not true():

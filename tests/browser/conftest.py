@@ -139,7 +139,7 @@ def open_page(browser, _tabs):
         tab.allowed = allowed
         tab.page.bring_to_front()  # only the page in front may copy
         tab.page.set_viewport_size({"width": width, "height": height})
-        tab.page.set_default_timeout(15_000)
+        tab.page.set_default_timeout(45_000)  # other tests run beside this one
         tab.page.goto(address)
         return tab.page
 

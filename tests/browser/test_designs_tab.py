@@ -199,7 +199,7 @@ def test_a_set_is_refused_with_five_pairs_and_tested_between_two_lists(visit):
         sides.nth(k).locator("button").nth(k // 4).click()
     page.wait_for_selector("#cp-design-says:has-text('4 and 4 clips')")
     start(page)
-    page.wait_for_selector(".cp-design-table", timeout=30_000)
+    page.wait_for_selector(".cp-design-table", timeout=60_000)
     rows = table(page, "A against B over clips")
     assert len(rows) == 11
     words = page.locator(".cp-design-result").inner_text()

@@ -119,7 +119,7 @@ def test_a_long_export_tells_how_far_it_is_and_stops(page):
     page.locator('.cp-export button[data-kind="mp4"]').click()
     page.wait_for_selector(".cp-exported button:visible:has-text('Stop')")
     assert page.locator('.cp-export button[data-kind="npy"]').is_disabled()
-    page.wait_for_function("/\\d/.test(document.querySelector('.cp-export-line span').textContent)", timeout=30_000)
+    page.wait_for_function("/\\d/.test(document.querySelector('.cp-export-line span').textContent)", timeout=60_000)
     page.locator(".cp-exported button", has_text="Stop").click()
     page.wait_for_selector(".cp-exported:has-text('Stopped')", timeout=2000)
     assert not page.locator(".cp-made li").count()

@@ -60,7 +60,7 @@ def test_a_published_model_goes_from_upload_to_a_moving_brain_with_plan_stages_a
     page.set_input_files("#cp-upload input[type=file]", natural_film(tmp_path / "talk.mp4"))
     choose(page, "tiny")  # while the film is being let in
     page.wait_for_selector("#cp-clip:has-text('none of its TRs rests on a full past')")  # 30 s are too few for a window of 16 s
-    page.wait_for_selector(".cp-plan summary:has-text('on the CPU')", timeout=30_000)
+    page.wait_for_selector(".cp-plan summary:has-text('on the CPU')", timeout=60_000)
     assert page.locator(".cp-plan summary").inner_text().startswith("Estimate: ")
     page.click(".cp-plan summary")
     assert page.locator(".cp-plan tbody th").all_inner_texts() == ["Sound", "Words", "Picture", "Brain model"]
@@ -79,7 +79,7 @@ def test_a_published_model_goes_from_upload_to_a_moving_brain_with_plan_stages_a
 
     page.click("#cp-run")
     wait_status(page, "done", 60)
-    page.wait_for_function(f"{STATE}.run.startsWith('cineglass/runs/') && {STATE}.playing", timeout=20_000)
+    page.wait_for_function(f"{STATE}.run.startsWith('cineglass/runs/') && {STATE}.playing", timeout=60_000)
     row = shown(page)["shownRow"]
     picture = page.locator(".cg-brain").screenshot()
     page.wait_for_function(f"{STATE}.shownRow > {row}")
@@ -125,7 +125,7 @@ def test_a_model_too_large_for_this_machine_says_so_before_run_and_another_one_t
         page = open_page(url, still=True)
         landed(page)
         choose(page, "tiny")
-        page.wait_for_selector(".cp-plan .cp-missing:has-text('The model needs')", timeout=30_000)
+        page.wait_for_selector(".cp-plan .cp-missing:has-text('The model needs')", timeout=60_000)
         assert "this machine has" in page.locator(".cp-plan").inner_text()
         page.wait_for_selector("#cp-run:disabled")
         page.wait_for_selector(".cp-model:has(:checked):has-text('Not on this machine')")
@@ -145,7 +145,7 @@ def test_a_model_whose_files_went_away_after_it_was_chosen_is_said_to_be_missing
         page = open_page(url, still=True)
         landed(page)
         choose(page, "tiny")
-        page.wait_for_selector(".cp-plan summary:visible", timeout=30_000)
+        page.wait_for_selector(".cp-plan summary:visible", timeout=60_000)
         kept = weights.read_bytes()
         weights.unlink()
         page.click("#cp-run")
@@ -168,7 +168,7 @@ def test_the_picker_is_worked_by_keyboard_and_fits_a_phone(open_page, real):
     out = "() => [...document.querySelectorAll('#cp-left *')].filter(node => node.getBoundingClientRect().right > 361).length"
     assert page.evaluate(out) == 0
     page.keyboard.press("ArrowDown")
-    page.wait_for_selector(".cp-plan summary:visible", timeout=30_000)
+    page.wait_for_selector(".cp-plan summary:visible", timeout=60_000)
     assert page.evaluate("document.activeElement.closest('.cp-model').innerText").startswith("VIBE checkpoint")
     page.click(".cp-plan summary")
     assert page.evaluate(out) == 0

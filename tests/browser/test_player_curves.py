@@ -227,7 +227,7 @@ def test_a_chunk_that_is_missing_is_told_in_words_and_asked_for_again(opened):
     assert now["shownRow"] == 450
     assert now["row"] == -1  # nothing is drawn for it
     page.wait_for_function("window.__cineglass.result.partNote(450) === 'TRs 400 to 599 could not be loaded; trying again.'")
-    page.wait_for_function("window.__cineglass.result.chunks.parts[2].failures >= 3", timeout=20_000)
+    page.wait_for_function("window.__cineglass.result.chunks.parts[2].failures >= 3", timeout=60_000)
     assert len(tries) >= 3
     assert curves(page, "drawn.length") == 7  # the curves are all there
     page.unroute("**/chunks/first-2.i8")

@@ -71,7 +71,7 @@ def page(tmp_path_factory, browser):
         faults: list[str] = []
         context = browser.new_context(viewport={"width": 1280, "height": 1000}, reduced_motion="reduce")
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(45_000)
         page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.goto(address)

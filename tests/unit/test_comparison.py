@@ -307,6 +307,35 @@ def test_what_was_done_to_a_was_done_to_b_too_and_is_told(base, settings):
     assert (lost.kind, lost.b.responses.edits) == ("lesion", ("grey",))
 
 
+def test_a_film_that_was_edited_twice_is_no_other_film(base, settings):
+    slow = last(run_condition(b_of(base, "speed factor=0.8"), settings=settings))
+    second = last(compare(slow, "trim start=5 end=25", null=0, settings=settings)).b
+    found = pair(base, second, label_a="", label_b="")
+    assert found.b.responses.edits == ("speed factor=0.8", "trim start=5 end=25")
+    np.testing.assert_allclose(found.time_map.source_of([0.0, 10.0, 20.0]), [4.0, 12.0, 20.0], atol=1e-3)
+    third = last(compare(second, "trim start=0 end=16", null=0, settings=settings)).b
+    np.testing.assert_allclose(pair(base, third, label_a="", label_b="").time_map.source_of([0.0, 10.0]), [4.0, 12.0], atol=1e-3)
+    np.testing.assert_allclose(pair(slow, third, label_a="", label_b="").time_map.source_of([0.0, 10.0]), [5.0, 15.0], atol=1e-3)
+
+
+def test_a_film_finds_itself_in_what_was_made_of_it_either_way_round(base, settings):
+    slow = last(run_condition(b_of(base, "speed factor=0.8"), settings=settings))
+    forth, back = pair(base, slow, label_a="", label_b=""), pair(slow, base, label_a="", label_b="")
+    np.testing.assert_allclose(forth.time_map.source_of([5.0, 10.0]), [4.0, 8.0], atol=1e-3)
+    np.testing.assert_allclose(back.time_map.source_of([4.0, 8.0]), [5.0, 10.0], atol=1e-3)
+    assert not back.paired
+    assert back.why.startswith("A has 16 TRs and B has 13")
+
+
+def test_a_lesion_on_an_edited_film_keeps_how_the_film_was_made(base, settings):
+    slow = last(run_condition(b_of(base, "speed factor=0.8"), settings=settings))
+    lost = last(compare(slow, lesions="audio zero", null=0, settings=settings))
+    assert lost.paired
+    assert lost.time_map.is_identity
+    assert pair(slow, lost.b, label_a="", label_b="").paired
+    assert pair(base, lost.b, label_a="", label_b="").time_map == time_map_of(slow)
+
+
 def test_a_wrong_edit_of_another_film_is_refused_before_a_is_run(tmp_path, settings):
     for wrong in ({"edits": "mutt"}, {"lesions": "txt mean"}):
         with pytest.raises((EditError, LesionError)):

@@ -49,6 +49,22 @@ def away_from_borders(time_map: TimeMap, times: np.ndarray) -> np.ndarray:
     return times[inside(time_map, times)]
 
 
+@given(maps())
+def test_the_inverse_leads_every_shown_second_back_and_knows_no_other(time_map):
+    back = time_map.inverse()
+    times = away_from_borders(time_map, np.linspace(0, length(time_map), 97))
+    times = times[~np.isnan(time_map.source_of(times))]
+    np.testing.assert_allclose(back.source_of(time_map.source_of(times)), times, atol=1e-6)
+    source = away_from_borders(back, np.linspace(0, DURATION, 97))
+    shown = np.array([any(low <= time <= high for low, high in (sorted((p.source_start, p.source_end)) for p in time_map.pieces)) for time in source])
+    np.testing.assert_array_equal(~np.isnan(back.source_of(source)), shown)
+
+
+def test_a_map_that_shows_a_second_twice_has_no_inverse():
+    assert TimeMap((Piece(0.0, 4.0, 0.0, 4.0), Piece(4.0, 8.0, 7.0, 3.0))).inverse() is None
+    assert TimeMap((Piece(0.0, 4.0, 0.0, 4.0), Piece(4.0, 8.0, 8.0, 4.0))).inverse() is not None
+
+
 @given(st.data())
 def test_one_map_after_another_sends_every_second_where_the_two_steps_do(data):
     first = data.draw(maps())
