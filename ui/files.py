@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import Message, Receive, Scope, Send
 
 from experiments.runs import THUMBNAIL
 from extractors.errors import CacheError, CineglassError, SelectionError
@@ -48,6 +49,29 @@ SAFE = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, max-age=
 KEPT_FOR_GOOD = "public, max-age=31536000, immutable"
 
 
+class KeptFile(FileResponse):
+    """A file that its visitor may delete at any moment: gone before its first byte, it was never there."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer as a :class:`FileResponse`; 404 where the file cannot be opened any more."""
+        begins: list[Message] = []
+
+        async def when_open(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                begins.append(message)
+                return
+            while begins:
+                await send(begins.pop())
+            await send(message)
+
+        try:
+            self.stat_result = await run_in_threadpool(os.stat, self.path)
+            self.set_stat_headers(self.stat_result)
+            await super().__call__(scope, receive, when_open)
+        except FileNotFoundError:
+            await _none()(scope, receive, send)
+
+
 def routes(shelf: Shelf) -> list[Route | Mount]:
     """Routes for ``launch(app_kwargs={"routes": ...})``; they come before Gradio's own."""
 
@@ -69,7 +93,7 @@ def routes(shelf: Shelf) -> list[Route | Mount]:
             path = await run_in_threadpool(shelf.exported, id, name)
         except CineglassError as error:
             return PlainTextResponse(f"{error.message} {error.hint}", status_code=404, headers=SAFE)
-        return FileResponse(path, media_type="application/octet-stream", headers=SAFE, filename=name, content_disposition_type="attachment")
+        return KeptFile(path, media_type="application/octet-stream", headers=SAFE, filename=name, content_disposition_type="attachment")
 
     async def surface(_: Request) -> Response:
         """The surface maps; their address changes with their content, so they are kept for good."""
@@ -125,18 +149,22 @@ async def _answer(find: Callable[[], Path], name: str, shelf: Shelf) -> Response
     except CineglassError as error:
         return PlainTextResponse(f"{error.message} {error.hint}", status_code=404, headers=SAFE)
     except FileNotFoundError:
-        return PlainTextResponse("There is no such file here.", status_code=404, headers=SAFE)
+        return _none()
     except Exception:
         log.exception("a file could not be made")
         return PlainTextResponse("This file could not be made from the result.", status_code=500, headers=SAFE)
     film = name in FILMS
-    return FileResponse(
+    return KeptFile(
         path,
         media_type=MEDIA_TYPES[path.suffix],
         headers=SAFE,
         filename=name,
         content_disposition_type="inline" if film else "attachment",
     )
+
+
+def _none() -> Response:
+    return PlainTextResponse("There is no such file here.", status_code=404, headers=SAFE)
 
 
 def _file(find: Callable[[], Path], name: str, shelf: Shelf) -> Path:

@@ -73,7 +73,7 @@ def wait_status(page, state: str, seconds: float = 45.0):
 
 def choose_film(page, path: Path):
     page.set_input_files("#cp-upload input[type=file]", path)
-    page.wait_for_selector(f".cp-clip:has-text('{SHORT_S:.1f} s')")
+    page.wait_for_selector(f".cp-clip:has-text('{SHORT_S:.1f} s')", timeout=120_000)  # it goes through the gate
 
 
 # landing ----------------------------------------------------------------------------------------------------------------------------
