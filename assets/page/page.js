@@ -530,9 +530,14 @@
     else if (!banner.isConnected) (document.querySelector(".gradio-container") || document.body).prepend(banner);
   }
 
+  const ASKING = ["words", "export", "measured", "designs", "runs"]; // parts beside the left column whose controls ask the server
+  const asking = [];
+  let resting = false;
+
   function rest(text) {
     say(text, true);
-    for (const id of ["cp-left", "cp-words", "cp-words-undo"]) document.getElementById(id)?.setAttribute("inert", "");
+    resting = true;
+    for (const node of [document.getElementById("cp-left"), document.getElementById("cp-words-undo"), ...asking]) node?.setAttribute("inert", "");
   }
 
   async function look() {
@@ -548,7 +553,7 @@
       return;
     }
     if (answer && cut) {
-      rest("The connection to the server was lost, and this page no longer hears it. What you see stays until you reload; what was ready by then is under My runs.");
+      rest("The connection to the server was lost. What you see stays until you reload; results that were ready by then are under My runs.");
       return;
     }
     missed = answer ? 0 : missed + 1;
@@ -592,6 +597,10 @@
         return;
       }
       const root = tools.element.firstElementChild || tools.element;
+      if (ASKING.includes(kind)) {
+        asking.push(root);
+        if (resting) root.setAttribute("inert", "");
+      }
       const trigger = (...said) => opening.then(() => tools.trigger(...said));
       const draw = parts[kind](root, { ...tools, trigger });
       const over = new Set(); // jobs whose end was told: news of their work may come after that, since only some of Gradio's answers wait in line

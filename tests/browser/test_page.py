@@ -298,11 +298,13 @@ def test_a_lost_connection_is_said_and_leaves_what_is_on_the_page(visit):
     page.route("**/queue/join*", lambda route: route.abort())
     page.evaluate("window.__same = true")
     page.click("#cp-run")
-    page.wait_for_selector(".cp-banner:has-text('no longer hears it')", timeout=60_000)
+    page.wait_for_selector(".cp-banner:has-text('connection to the server was lost')", timeout=60_000)
     assert page.evaluate("window.__same")
     assert shown(page)["run"] == before
     assert page.evaluate("document.querySelector('#cp-left').inert")
     assert not page.locator(".toast-body").is_visible()
+    page.get_by_role("tab", name="Designs").click()  # its part is made only now
+    page.wait_for_selector("#cp-designs [inert]")
     page.get_by_role("button", name="Reload the page").click()
     landed(page)
     assert not page.evaluate("document.querySelector('#cp-left').inert")
