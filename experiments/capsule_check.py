@@ -62,6 +62,8 @@ def check_result(folder: Path, manifest: form.Manifest, side: str) -> Result:
     long = clip.n_trs == responses.n_trs == result.transcript.n_trs == n_trs(clip.duration)
     if not all(lasts) or not long or responses.tr != TR or result.transcript.source != responses.transcript_source:
         raise disagree(f"film, words and responses of {side} are not of one run")
+    for pieces in (told.extra.time_map, told.extra.origin and told.extra.origin.time_map):
+        _check_map(pieces, clip.duration, name)
     kept = manifest.conditions[side]
     transcript = manifest.files[f"{side}/transcript.tsv"].sha256
     film = f"{side}/{form.FILM}" in manifest.files
@@ -82,6 +84,18 @@ def _check_model(responses: Any) -> None:
     card = read_card(MODELS / responses.model_id / "card.yaml")
     if (responses.simulated, responses.model_title, responses.badge) != (card.simulated, card.title, card.badge):
         raise disagree(f"the model {responses.model_id} is not called so")
+
+
+def _check_map(pieces: Any, duration: float, name: str) -> None:
+    """The map of an edited film is one, and tells of no more film than there is."""
+    from extractors.time_map import TimeMap
+
+    try:
+        known = TimeMap.from_list(pieces or [])
+    except CineglassError as error:
+        raise CapsuleError("disagree", f"{_APART}: {name} holds no time map.", form.UNCHANGED) from error
+    if any(piece.end > duration + SLACK_S for piece in known.pieces):
+        raise disagree("its time map tells of more film than there is")
 
 
 def check_comparison(raw: Path, manifest: form.Manifest, results: dict[str, Result]) -> Comparison:

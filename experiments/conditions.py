@@ -155,11 +155,13 @@ def time_map_between(a: Result, b: Result) -> TimeMap | None:
     """Where each second of B's film comes from in A's; None where they are different films, or A shows some of the film twice."""
     if b.responses.extra.get("source_sha256") == a.clip.sha256:
         return time_map_of(b)
+    if a.clip.sha256 == b.clip.sha256:
+        return TimeMap.identity(b.clip.duration)
+    if a.responses.extra.get("source_sha256") == b.clip.sha256:
+        return time_map_of(a).inverse()
     (film_a, map_a), (film_b, map_b) = origin_of(a), origin_of(b)
     if film_a != film_b:
         return None
-    if map_a.is_identity:
-        return map_b
     if map_a == map_b:
         return TimeMap.identity(b.clip.duration)
     shown = map_a.inverse()

@@ -21,7 +21,7 @@ def pair(a: Result, b: Result, *, label_a: str, label_b: str) -> Comparison:
     Returns
     -------
     Comparison
-        Paired row by row where both come from the same film and no edit moved one in time.
+        Paired row by row where both come from the same film and no edit moved one in time against the other.
 
     Raises
     ------

@@ -29,14 +29,22 @@ def load_array(file: str | os.PathLike, *, mapped: bool = False) -> np.ndarray:
         When it is no array, or one of Python objects.
     """
     with _parser:
-        return np.load(file, mmap_mode="r" if mapped else None, allow_pickle=False)
+        found = np.load(file, mmap_mode="r" if mapped else None, allow_pickle=False)
+    if isinstance(found, np.ndarray):
+        return found
+    found.close()
+    raise ValueError("several arrays where one was wanted")
 
 
 def load_arrays(file: str | os.PathLike | IO[bytes]) -> dict[str, np.ndarray]:
     """The arrays of a ``.npz`` file by name; raises as :func:`load_array`."""
     try:
-        with _parser, np.load(file, allow_pickle=False) as arrays:
-            return dict(arrays)
+        with _parser:
+            found = np.load(file, allow_pickle=False)
+            if isinstance(found, np.ndarray):
+                raise ValueError("one array where several were wanted")
+            with found:
+                return dict(found)
     except (zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"not a whole npz file: {error}") from error
 

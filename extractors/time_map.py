@@ -93,7 +93,7 @@ class TimeMap:
         return all(0.0 < piece.slope < 1.5 for piece in self.pieces) and bool((self.rows(count) == np.arange(count)).all())
 
     def then(self, other: TimeMap) -> TimeMap:
-        """The map of a film edited as this one says and then, as it came out, as ``other`` says."""
+        """The map of a film edited as this one says and then, as it came out, as ``other`` says; EditError ``bad_map`` beyond MAX_PIECES."""
         pieces: list[Piece] = []
         starts = [piece.start for piece in self.pieces]
         for outer in other.pieces:
@@ -108,6 +108,8 @@ class TimeMap:
                 if outer.slope < 0:
                     at, to = at[::-1], to[::-1]
                 parts.append((*at, *(max(0.0, time) for time in to)))
+                if len(pieces) + len(parts) > 2 * MAX_PIECES:  # neighbours may still become one
+                    raise _bad("it has too many pieces")
             pieces += [Piece(*part) for part in sorted(parts)]
         return TimeMap(_joined(pieces))
 

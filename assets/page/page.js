@@ -500,7 +500,7 @@
 
   // A run of hours goes with its page: the browser asks before it is closed or loaded again.
   window.addEventListener("beforeunload", (event) => {
-    if (document.documentElement.dataset.cineglass === "working") event.preventDefault();
+    if (document.documentElement.dataset.cineglass === "working" && !resting) event.preventDefault();
   });
 
   function onScreen(node) {
@@ -530,9 +530,14 @@
     else if (!banner.isConnected) (document.querySelector(".gradio-container") || document.body).prepend(banner);
   }
 
-  const ASKING = ["words", "export", "measured", "designs", "runs"]; // parts beside the left column whose controls ask the server
+  const ASKING = ["words", "export", "measured", "designs", "runs"]; // parts beside the left column whose controls only ask the server
   const asking = [];
   let resting = false;
+
+  function asks(node) {
+    asking.push(node);
+    if (resting) node.setAttribute("inert", "");
+  }
 
   function rest(text) {
     say(text, true);
@@ -565,7 +570,7 @@
 
   // After a lost connection Gradio asks for the app's id and reloads the page as soon as there is one: the visit would go without a word.
   const ask = window.fetch.bind(window);
-  window.fetch = (...asked) => {
+  window.fetch = async (...asked) => {
     if (!/\/app_id$/.test(new URL(asked[0].url || asked[0], document.baseURI).pathname)) return ask(...asked);
     if (!cut) {
       cut = true;
@@ -573,7 +578,7 @@
       clearTimeout(next);
       next = setTimeout(look);
     }
-    return Promise.resolve(new Response(null, { status: 503 }));
+    return new Response(null, { status: 503 });
   };
   look();
 
@@ -586,7 +591,7 @@
 
   const early = []; // parts that were mounted before their script had come
   window.CineglassPage = {
-    tools: { toPlayer, toPlace, make, fill, problem, ownLink, onScreen, clock, table, teller, wayOut, MANY },
+    tools: { asks, toPlayer, toPlace, make, fill, problem, ownLink, onScreen, clock, table, teller, wayOut, MANY },
     add(kind, build) {
       parts[kind] = build;
       for (const tools of early.filter((waiting) => waiting.kind === kind)) this.mount(kind, tools);
@@ -597,10 +602,7 @@
         return;
       }
       const root = tools.element.firstElementChild || tools.element;
-      if (ASKING.includes(kind)) {
-        asking.push(root);
-        if (resting) root.setAttribute("inert", "");
-      }
+      if (ASKING.includes(kind)) asks(root);
       const trigger = (...said) => opening.then(() => tools.trigger(...said));
       const draw = parts[kind](root, { ...tools, trigger });
       const over = new Set(); // jobs whose end was told: news of their work may come after that, since only some of Gradio's answers wait in line

@@ -2,7 +2,7 @@
 (() => {
   "use strict";
   if (!window.CineglassPage || window.CineglassPage.tools.button) return;
-  const { make, fill, problem, ownLink } = window.CineglassPage.tools;
+  const { asks, make, fill, problem, ownLink } = window.CineglassPage.tools;
 
   function button(className, text, act) {
     const node = make("button", className, text);
@@ -43,6 +43,7 @@
     const filled = make("div", "cp-bar-fill");
     bar.append(filled);
     const stop = button("cp-button", "Stop", stopped);
+    asks(stop);
     line.append(said, file, bar, stop);
     const trouble = make("div");
     return {

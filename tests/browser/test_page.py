@@ -275,7 +275,7 @@ def test_a_server_that_was_started_again_is_said_and_the_controls_rest(open_page
 def test_a_server_that_was_started_again_in_the_middle_of_a_run_leaves_what_is_on_the_page(open_page, tmp_path):
     pace = Pace()
     with serving(tmp_path / "first", predict=pace.predict) as (url, _):
-        page = open_page(url, allowed=("Failed to load resource", "ERR_", "Connection errored out", "Unexpected error"), still=True)
+        page = open_page(url, allowed=("Failed to load resource", "ERR_", "Connection errored out", "Unexpected error", "AbortError"), still=True)
         landed(page)
         page.wait_for_function("performance.getEntriesByName(`${location.href}cineglass/server`).some((asked) => asked.responseEnd > 0)")
         before = shown(page)["run"]
@@ -290,6 +290,12 @@ def test_a_server_that_was_started_again_in_the_middle_of_a_run_leaves_what_is_o
         assert shown(page)["run"] == before
         assert page.evaluate("document.querySelector('#cp-left').inert")
         assert not page.locator(".toast-body").is_visible()
+        asked = []
+        page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+        page.get_by_role("button", name="Reload the page").click()
+        page.wait_for_function("!window.__same")
+        landed(page)
+        assert not asked, "nothing runs any more"
 
 
 def test_a_lost_connection_is_said_and_leaves_what_is_on_the_page(visit):

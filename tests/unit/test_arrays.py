@@ -86,6 +86,14 @@ def test_a_cut_off_file_is_no_array(files, kept):
             read(cut)
 
 
+def test_one_array_and_several_are_not_taken_for_each_other(files):
+    np.save(files / "plain.npy", np.arange(3))
+    with pytest.raises(ValueError, match="several"):
+        load_array(files / "two.npz")
+    with pytest.raises(ValueError, match="one array"):
+        load_arrays(files / "plain.npy")
+
+
 def test_literals_and_sources_are_read_and_never_run():
     assert read_literal("[1, 'a', (2.5, None)]") == [1, "a", (2.5, None)]
     with pytest.raises(ValueError, match="malformed"):

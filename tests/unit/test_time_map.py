@@ -60,6 +60,14 @@ def test_the_inverse_leads_every_shown_second_back_and_knows_no_other(time_map):
     np.testing.assert_array_equal(~np.isnan(back.source_of(source)), shown)
 
 
+def test_maps_of_strangers_that_multiply_each_other_are_refused_before_they_fill_the_memory():
+    tiny = TimeMap(tuple(Piece(k * 0.01, k * 0.01 + 0.005, 20.0 - k * 0.01, 20.005 - k * 0.01) for k in range(2000)))
+    whole = TimeMap(tuple(Piece(float(k), k + 0.5, 0.0, 20.0) for k in range(2000)))
+    with pytest.raises(EditError) as refused:
+        tiny.then(whole)
+    assert refused.value.code == "bad_map"
+
+
 def test_a_map_that_shows_a_second_twice_has_no_inverse():
     assert TimeMap((Piece(0.0, 4.0, 0.0, 4.0), Piece(4.0, 8.0, 7.0, 3.0))).inverse() is None
     assert TimeMap((Piece(0.0, 4.0, 0.0, 4.0), Piece(4.0, 8.0, 8.0, 4.0))).inverse() is not None
