@@ -11,7 +11,19 @@ from typing import Any, ClassVar
 import gradio as gr
 
 ASSETS_URL = "cineglass/assets/page"
-SCRIPTS = ("page.js", "pieces.js", "models.js", "camera.js", "export.js", "measured.js", "experiment.js", "making.js", "runs.js", "designs.js")
+SCRIPTS = (
+    "page.js",
+    "connection.js",
+    "pieces.js",
+    "models.js",
+    "camera.js",
+    "export.js",
+    "measured.js",
+    "experiment.js",
+    "making.js",
+    "runs.js",
+    "designs.js",
+)
 HEAD = "".join(f'<script src="{ASSETS_URL}/{name}"></script>' for name in SCRIPTS)
 
 
